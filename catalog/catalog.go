@@ -34,7 +34,7 @@ type Group string
 
 // The groups, in the order in which documents list them.
 const (
-	CPU        Group = "cpu"
+	CPU        Group = "CPU"
 	Memory     Group = "memory"
 	Network    Group = "network"
 	BlockIO    Group = "block I/O"

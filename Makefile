@@ -1,0 +1,59 @@
+# Lubberline: `make up` runs it, `make test` proves it; `make help` lists the rest.
+
+SHELL       := /bin/bash
+BIN         := bin
+DATA_DIR    ?= data
+VERSION     ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS     := -s -w -X github.com/lubberline/lubberline/version.Version=$(VERSION)
+GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0
+TEST_FLAGS  ?=
+export GOFLAGS ?= -buildvcs=false
+
+.DEFAULT_GOAL := help
+.PHONY: help build up test unit bench fuzz docs lint fmt clean compiler peers
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: compiler ## build bin/lubberline and bin/lubberline-collector
+	CGO_ENABLED=1 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/lubberline ./cmd/lubberline
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/lubberline-collector ./cmd/lubberline-collector
+
+up: build ## run everything on this machine, data below DATA_DIR (Ctrl-C ends it)
+	$(BIN)/lubberline up --data-dir $(DATA_DIR) $(ARGS)
+
+# DuckDB is C++: its library comes with the module, the linker and libstdc++ do not.
+compiler:
+	@command -v g++ >/dev/null || { echo 'installing g++ (DuckDB is linked with it)'; apt-get update -qq && apt-get install -y -qq g++; }
+
+peers: ## install and build what the tests run against: Docker, InfluxDB, Elasticsearch
+	test/peers/install.sh
+	go run ./test/peers/cmd/peers build
+
+test: build peers docs-fresh ## every test, against the real peers (root; some minutes)
+	LUBBERLINE_REAL=1 go test -timeout 40m $(TEST_FLAGS) ./...
+
+unit: compiler ## only the tests that need no peers and no root
+	go test $(TEST_FLAGS) ./...
+
+bench: build ## measure, beside the peers where there are any
+	test/bench.sh
+
+fuzz: ## a minute of fuzzing for each parser of outside bytes
+	test/fuzz.sh
+
+docs: ## generate docs/metrics.md
+	go run ./catalog/gendocs > docs/metrics.md
+
+.PHONY: docs-fresh
+docs-fresh:
+	@go run ./catalog/gendocs | cmp -s - docs/metrics.md || { echo 'docs/metrics.md is stale: run make docs'; exit 1; }
+
+lint: ## golangci-lint with the repository's rules
+	go run $(GOLANGCI) run
+
+fmt: ## gofmt
+	gofmt -w $$(git ls-files '*.go')
+
+clean: ## remove what make built; data and the peers' cache stay
+	rm -rf $(BIN)
