@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Markdown is docs/metrics.md: every metric by group.
-
+// Markdown is docs/metrics.md: every metric by group, then Heapster's figures
+// and what each is derived from.
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString("# Metrics\n\nGenerated from the catalog by `make docs`; do not edit.\n\n")
@@ -18,6 +18,7 @@ func Markdown() string {
 	for _, group := range groupsInOrder() {
 		writeGroup(&b, group)
 	}
+	writeHeapster(&b)
 	return b.String()
 }
 
@@ -47,4 +48,31 @@ func codeList(names []string) string {
 		return ""
 	}
 	return "`" + strings.Join(names, "`, `") + "`"
+}
+
+// writeHeapster lists Heapster's figures with the objects that have them, and
+// how a container's, or else the node's, is derived.
+func writeHeapster(b *strings.Builder) {
+	b.WriteString("\n## Heapster's figures\n\nServed by `/api/v1/model`, `/api/v1/metric-export` and the InfluxDB and Elasticsearch sinks. " +
+		"The last column is the query that gives the same figure.\n\n| figure | type | unit | labels | objects | derived, for one kind of object |\n|---|---|---|---|---|---|\n")
+	for _, m := range HeapsterMetrics() {
+		objects, query := describeObjects(m)
+		fmt.Fprintf(b, "| `%s` | %s %s | %s | %s | %s | %s |\n", m.Name, m.Type, m.ValueType, m.Units, codeList(m.Labels), objects, query)
+	}
+}
+
+// describeObjects names the kinds of objects that have the figure, and writes
+// the query for the most telling of them.
+func describeObjects(m *HeapsterMetric) (objects, query string) {
+	var kinds []string
+	for _, kind := range []ObjectKind{PodContainer, Pod, Namespace, Cluster, Node, SystemContainer} {
+		if len(m.For(kind)) == 0 {
+			continue
+		}
+		kinds = append(kinds, string(kind))
+		if q, ok := m.PromQL(kind, nil, "1m"); ok && query == "" {
+			query = fmt.Sprintf("%s: `%s`", kind, strings.ReplaceAll(q, "|", "\\|"))
+		}
+	}
+	return strings.Join(kinds, ", "), query
 }
