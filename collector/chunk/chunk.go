@@ -30,6 +30,10 @@ const Streams = 2
 // offsets are those of its content.
 type Position struct {
 	Device, Inode uint64
+	// Seen is when this content of the inode was first seen, in nanoseconds
+	// since the epoch. A file that is truncated or takes over an inode is another
+	// one; Device, Inode and Seen together name it.
+	Seen int64
 	// Fingerprint is the hash of the first FingerprintLen bytes, which is
 	// less than the usual length while a file is short.
 	Fingerprint    uint64
@@ -42,6 +46,8 @@ type Position struct {
 	// From is, for each stream, the offset from which its lines are not in the
 	// spool yet: End, or the start of a record whose last part has not come.
 	From [Streams]int64
+	// Done says that nothing more can come: a compressed file read to its end.
+	Done bool
 	// Path is where the file was last seen.
 	Path string
 }

@@ -8,7 +8,7 @@
 //
 //	1 | id | tag | count | common | entries | n | n positions
 //
-// A position is device, inode, fingerprint and tail hash as 8 big-endian bytes
-// each, then fingerprint length, end, two stream offsets as uvarints, and the
-// path.
+// A position is device, inode, time seen, fingerprint and tail hash as 8
+// big-endian bytes each, then fingerprint length, end, two stream offsets and
+// the done mark as uvarints, and the path.
 package chunk

@@ -10,7 +10,7 @@ import (
 const (
 	version = 1
 	// minPosition is the least number of bytes that a position takes.
-	minPosition = 4*8 + 4 + 1
+	minPosition = 5*8 + 4 + 1 + 1
 )
 
 // Errors that Decode wraps.
@@ -37,7 +37,7 @@ func AppendEncode(dst []byte, c *Chunk) []byte {
 }
 
 func appendPosition(dst []byte, p *Position) []byte {
-	for _, v := range [...]uint64{p.Device, p.Inode, p.Fingerprint, p.Tail} {
+	for _, v := range [...]uint64{p.Device, p.Inode, uint64(p.Seen), p.Fingerprint, p.Tail} {
 		dst = binary.BigEndian.AppendUint64(dst, v)
 	}
 	dst = binary.AppendUvarint(dst, uint64(p.FingerprintLen))
@@ -45,7 +45,11 @@ func appendPosition(dst []byte, p *Position) []byte {
 	for _, from := range p.From {
 		dst = binary.AppendUvarint(dst, uint64(from))
 	}
-	return appendString(dst, p.Path)
+	done := byte(0)
+	if p.Done {
+		done = 1
+	}
+	return appendString(append(dst, done), p.Path)
 }
 
 func appendString(dst []byte, s string) []byte {
@@ -155,12 +159,13 @@ func (d *decoder) positions() []Position {
 }
 
 func (d *decoder) position() Position {
-	p := Position{Device: d.uint64(), Inode: d.uint64(), Fingerprint: d.uint64(), Tail: d.uint64()}
+	p := Position{Device: d.uint64(), Inode: d.uint64(), Seen: int64(d.uint64()), Fingerprint: d.uint64(), Tail: d.uint64()}
 	p.FingerprintLen = d.int()
 	p.End = int64(d.uvarint())
 	for i := range p.From {
 		p.From[i] = int64(d.uvarint())
 	}
+	p.Done = d.uvarint() != 0
 	p.Path = string(d.bytes())
 	return p
 }

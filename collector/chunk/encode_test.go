@@ -11,7 +11,7 @@ func sample() Chunk {
 		ID: "abc", Tag: "kubernetes.default.web.nginx", Count: 2,
 		Common: []byte{0x81, 0xa1, 'a', 0xa1, 'b'}, Entries: []byte{0x92, 1, 0x80, 0x92, 2, 0x80},
 		Advance: []Position{
-			{Device: 2049, Inode: 1 << 60, Fingerprint: 7, FingerprintLen: 1024, Tail: 9, End: 1 << 40, From: [2]int64{5, 1 << 40}, Path: "/var/log/a.log"},
+			{Device: 2049, Inode: 1 << 60, Seen: 1 << 60, Done: true, Fingerprint: 7, FingerprintLen: 1024, Tail: 9, End: 1 << 40, From: [2]int64{5, 1 << 40}, Path: "/var/log/a.log"},
 			{Inode: 3},
 		},
 	}
