@@ -1,0 +1,98 @@
+// Package influxdb writes the figures of the model into InfluxDB 1.8 or 2.x in
+// Heapster's schema, and answers Heapster's historical queries from it. Figures
+// wait in a queue on disk while the database is away; tries never end by
+// themselves. Writing a point again changes nothing in InfluxDB, so a resend
+// doubles nothing.
+package influxdb
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"path/filepath"
+
+	influxdb2 "github.com/influxdata/influxdb-client-go/v2"
+	"github.com/influxdata/influxdb-client-go/v2/api"
+
+	"github.com/lubberline/lubberline/aggregator/rollup"
+	"github.com/lubberline/lubberline/aggregator/sink/queue"
+)
+
+// sinkName is the sink's name in metrics and logs.
+const sinkName = "influxdb"
+
+// Sink writes batches into one InfluxDB.
+type Sink struct {
+	options Options
+	client  influxdb2.Client
+	write   api.WriteAPIBlocking
+	queue   *queue.Queue
+	letters *queue.DeadLetters
+	metrics *queue.Metrics
+}
+
+// New opens the sink's queue; it does not talk to the server yet. Run sends.
+func New(o Options) (*Sink, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	letters, err := queue.OpenDeadLetters(filepath.Join(o.Dir, "dead-letters.ndjson"), 0)
+	if err != nil {
+		return nil, fmt.Errorf("influxdb: %w", err)
+	}
+	client := newClient(&o)
+	s := &Sink{
+		options: o,
+		client:  client,
+		write:   client.WriteAPIBlocking(o.Org, o.bucket()),
+		letters: letters,
+		metrics: queue.NewMetrics(sinkName, o.Registerer),
+	}
+	s.queue, err = queue.Open(queue.Options{
+		Sink: sinkName, Dir: filepath.Join(o.Dir, "spool"), MaxBytes: o.MaxBytes, Prepare: s.prepare,
+		MinDelay: o.MinDelay, MaxDelay: o.MaxDelay, Metrics: s.metrics, Logger: o.Logger, Registerer: o.Registerer,
+	})
+	if err != nil {
+		letters.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// newClient makes a client that never retries or batches by itself.
+func newClient(o *Options) influxdb2.Client {
+	options := influxdb2.DefaultOptions().
+		SetHTTPClient(o.HTTPClient).
+		SetUseGZip(true).
+		SetMaxRetries(0).
+		SetApplicationName("lubberline")
+	return influxdb2.NewClientWithOptions(o.URL, o.token(), options)
+}
+
+// Export puts the batch into the queue and returns when it is on disk.
+func (s *Sink) Export(_ context.Context, b *rollup.Batch) error {
+	return s.queue.Append(encode(&s.options, b)...)
+}
+
+// Run sends what is in the queue until ctx is done.
+func (s *Sink) Run(ctx context.Context) error { return s.queue.Run(ctx) }
+
+// Pending is how many requests' worth of points the server does not have yet.
+func (s *Sink) Pending() uint64 { return s.queue.Pending() }
+
+// Close closes the queue, after Run has returned. What is pending is kept.
+func (s *Sink) Close() error {
+	s.client.Close()
+	s.options.HTTPClient.CloseIdleConnections()
+	if err := s.letters.Close(); err != nil {
+		s.options.Logger.Warn("cannot close dead letters", "sink", sinkName, "error", err)
+	}
+	return s.queue.Close()
+}
+
+func (s *Sink) prepare(entries [][]byte) queue.Job {
+	return &job{sink: s, pieces: entries}
+}
+
+// lines counts the points of a text.
+func lines(text []byte) int { return bytes.Count(text, []byte{'\n'}) }
