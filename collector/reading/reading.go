@@ -114,7 +114,9 @@ type Filesystem struct {
 // Sample is one reading of one container. A reader fills the same Sample again
 // and again, so that steady state allocates nothing.
 type Sample struct {
-	// Time is when the counters were read, in nanoseconds since the epoch.
+	// Time is the point of the sampling grid for which the counters were read,
+	// in nanoseconds since the epoch: a multiple of the interval, at most a few
+	// milliseconds before the reading.
 	Time int64
 	Set
 	Devices    []DeviceIO
