@@ -102,13 +102,17 @@ func (s *Store) deleteDay(d *day, reason string) {
 	s.log.Info("deleted a day of logs", "day", d.number.start().Format(time.DateOnly), "bytes", size, "reason", reason)
 }
 
+// shrinkRounds bounds the deletes of one shrinkToday: space comes back by row
+// groups of 122,880 records, so that one delete may not be enough.
+const shrinkRounds = 4
+
 // shrinkToday deletes the oldest hours of the day until its data fits budget
 // bytes. The file keeps its size; the freed blocks are used again.
 func (s *Store) shrinkToday(ctx context.Context, d *day, budget int64) {
 	s.writeMu.Lock()
 	defer s.writeMu.Unlock()
 	err := s.withDays(ctx, []*day{d}, func([]*day) error {
-		for {
+		for range shrinkRounds {
 			if _, err := s.engine.db.ExecContext(ctx, "CHECKPOINT "+d.number.catalog()); err != nil {
 				return err
 			}
@@ -116,14 +120,16 @@ func (s *Store) shrinkToday(ctx context.Context, d *day, budget int64) {
 			if err != nil || used <= budget {
 				return err
 			}
-			n, hour, err := s.deleteOldestHour(ctx, d)
+			share := 1 - 0.9*float64(max(budget, 0))/float64(used)
+			n, before, err := s.deleteOldest(ctx, d, share)
 			if err != nil || n == 0 {
 				return err
 			}
 			s.metrics.deletedRecords.Add(float64(n))
-			s.log.Warn("deleted the oldest hour of today's logs to keep the size cap",
-				"hour", hour.Format(time.RFC3339), "records", n, "used_bytes", used, "budget_bytes", budget)
+			s.log.Warn("deleted the oldest of today's logs to keep the size cap", "before", before.Format(time.RFC3339),
+				"records", n, "used_bytes", used, "budget_bytes", budget)
 		}
+		return nil
 	})
 	if err != nil {
 		s.log.Warn("could not keep today's logs within the size cap", "file", d.path, "error", err)
@@ -138,26 +144,25 @@ func (s *Store) usedBytes(ctx context.Context, d *day) (int64, error) {
 	return used, err
 }
 
-// deleteOldestHour deletes the records of the hour that the oldest record is
-// in, unless it is the newest too: then the older half of them.
-func (s *Store) deleteOldestHour(ctx context.Context, d *day) (n int64, hour time.Time, err error) {
+// deleteOldest deletes the share of the day's records that is oldest, in whole
+// hours unless that would be all of them.
+func (s *Store) deleteOldest(ctx context.Context, d *day, share float64) (n int64, before time.Time, err error) {
 	table := d.number.catalog() + ".records"
-	var lo, hi, middle sql.NullInt64
-	if err := s.engine.db.QueryRowContext(ctx, "SELECT min(time), max(time), approx_quantile(time, 0.5) FROM "+table).
-		Scan(&lo, &hi, &middle); err != nil || !lo.Valid {
-		return 0, hour, err
+	var newest, cut sql.NullInt64
+	if err := s.engine.db.QueryRowContext(ctx, "SELECT max(time), approx_quantile(time, ?::FLOAT) FROM "+table, share).
+		Scan(&newest, &cut); err != nil || !cut.Valid {
+		return 0, before, err
 	}
-	hour = time.Unix(0, lo.Int64).UTC().Truncate(time.Hour)
-	before := hour.Add(time.Hour).UnixNano()
-	if hi.Int64 < before {
-		before = max(middle.Int64, lo.Int64+1)
+	before = time.Unix(0, cut.Int64).UTC().Truncate(time.Hour).Add(time.Hour)
+	if before.UnixNano() > newest.Int64 {
+		before = time.Unix(0, cut.Int64+1).UTC()
 	}
-	res, err := s.engine.db.ExecContext(ctx, "DELETE FROM "+table+" WHERE time < ?", before)
+	res, err := s.engine.db.ExecContext(ctx, "DELETE FROM "+table+" WHERE time < ?", before.UnixNano())
 	if err != nil {
-		return 0, hour, err
+		return 0, before, err
 	}
 	n, err = res.RowsAffected()
-	return n, hour, err
+	return n, before, err
 }
 
 // trimChunks deletes the chunk ids that the sets have forgotten.
