@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+
+	"github.com/lubberline/lubberline/config"
 )
 
 // Limits of every listener. Streams (server-sent events) lift the write limit
@@ -160,15 +162,11 @@ func checkPolicy(address string, s Security, token string) error {
 }
 
 func readToken(path string) (string, error) {
-	if path == "" {
-		return "", nil
-	}
-	b, err := os.ReadFile(path)
+	token, err := config.Secret(path)
 	if err != nil {
 		return "", fmt.Errorf("token_file: %w", err)
 	}
-	token := strings.TrimSpace(string(b))
-	if len(token) < 16 {
+	if token != "" && len(token) < 16 {
 		return "", fmt.Errorf("token_file %s: a token has at least 16 characters, this one has %d", path, len(token))
 	}
 	return token, nil

@@ -1,0 +1,109 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lubberline/lubberline/config"
+	"github.com/lubberline/lubberline/listen"
+)
+
+// Config is the aggregator's part of the configuration file.
+type Config struct {
+	// HTTP is where the REST APIs are served and remote write is received.
+	HTTP         string          `yaml:"http"`
+	HTTPSecurity listen.Security `yaml:"http_security"`
+	// Forward is where collectors, and whoever else, send log records.
+	Forward ForwardConfig `yaml:"forward"`
+	// Resolution is the distance of the figures that are rolled up.
+	Resolution time.Duration `yaml:"resolution"`
+	// Metrics and Logs bound the embedded stores.
+	Metrics StoreConfig `yaml:"metrics"`
+	Logs    StoreConfig `yaml:"logs"`
+
+	// InfluxDB and Elasticsearch are further stores; nil where there is none.
+	InfluxDB      *InfluxDBConfig      `yaml:"influxdb"`
+	Elasticsearch *ElasticsearchConfig `yaml:"elasticsearch"`
+	// Historical is what answers /api/v1/historical: embedded or influxdb.
+	Historical string `yaml:"historical"`
+}
+
+// ForwardConfig is the receiver of Fluentd's forward protocol.
+type ForwardConfig struct {
+	// Listen is "host:port" or "unix:///path"; empty for none.
+	Listen string `yaml:"listen"`
+	// SharedKeyFile holds the key that senders must know.
+	SharedKeyFile string `yaml:"shared_key_file"`
+	CertFile      string `yaml:"cert_file"`
+	KeyFile       string `yaml:"key_file"`
+}
+
+// StoreConfig bounds a store on disk.
+type StoreConfig struct {
+	Retention time.Duration `yaml:"retention"`
+	// MaxSize is the most it may take; the oldest goes first. 0 is no cap.
+	MaxSize config.Size `yaml:"max_size"`
+}
+
+// InfluxDBConfig is an InfluxDB that gets Heapster's figures. Database is for
+// 1.8, Org, Bucket and TokenFile are for 2.x.
+type InfluxDBConfig struct {
+	URL             string        `yaml:"url"`
+	Database        string        `yaml:"database"`
+	RetentionPolicy string        `yaml:"retention_policy"`
+	Username        string        `yaml:"username"`
+	PasswordFile    string        `yaml:"password_file"`
+	Org             string        `yaml:"org"`
+	Bucket          string        `yaml:"bucket"`
+	TokenFile       string        `yaml:"token_file"`
+	Retention       time.Duration `yaml:"retention"`
+	WithFields      bool          `yaml:"with_fields"`
+	DisableCounters bool          `yaml:"disable_counters"`
+	OmitLabelsTag   bool          `yaml:"omit_labels_tag"`
+	IDTags          bool          `yaml:"id_tags"`
+	ClusterName     string        `yaml:"cluster_name"`
+	SpoolSize       config.Size   `yaml:"spool_size"`
+}
+
+// DefaultConfig is what holds where the file says nothing.
+func DefaultConfig() Config {
+	return Config{
+		HTTP:       "127.0.0.1:8082",
+		Forward:    ForwardConfig{Listen: "127.0.0.1:24225"},
+		Resolution: 5 * time.Second,
+		Metrics:    StoreConfig{Retention: 15 * 24 * time.Hour, MaxSize: 8 << 30},
+		Logs:       StoreConfig{Retention: 7 * 24 * time.Hour, MaxSize: 16 << 30},
+		Historical: "embedded",
+	}
+}
+
+// Validate reports everything that is wrong, each with its key and value.
+func (c *Config) Validate() error {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.HTTP == "" {
+		fail("http: missing")
+	}
+	if c.Resolution < time.Second || c.Resolution%time.Second != 0 {
+		fail("resolution: %s: want whole seconds, at least 1s", c.Resolution)
+	}
+	for name, s := range map[string]StoreConfig{"metrics": c.Metrics, "logs": c.Logs} {
+		if s.Retention < time.Hour {
+			fail("%s.retention: %s: want at least 1h", name, s.Retention)
+		}
+		if s.MaxSize != 0 && s.MaxSize < 64<<20 {
+			fail("%s.max_size: %s: want 0 for no cap, or at least 64MiB", name, s.MaxSize)
+		}
+	}
+	switch {
+	case c.Historical != "embedded" && c.Historical != "influxdb":
+		fail("historical: %q: want embedded or influxdb", c.Historical)
+	case c.Historical == "influxdb" && c.InfluxDB == nil:
+		fail("historical: influxdb, but there is no influxdb section")
+	}
+	if i := c.InfluxDB; i != nil && (i.Database == "") == (i.Bucket == "") {
+		fail("influxdb: want database (InfluxDB 1.8) or bucket (2.x), and not both")
+	}
+	return errors.Join(errs...)
+}
