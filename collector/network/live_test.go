@@ -95,14 +95,18 @@ func up(t *testing.T, h *netlink.Handle, l netlink.Link, address string) {
 
 // send sends some datagrams into the namespace; nobody listens there, so each
 // comes back as a refusal.
-func send(t *testing.T, n, datagrams int) {
+func send(t *testing.T, pid, n, datagrams int) {
 	t.Helper()
+	before := inside(t, pid)[0].RxBytes
 	for range datagrams {
 		c, err := net.Dial("udp", fmt.Sprintf("10.213.%d.2:9", n))
 		require.NoError(t, err)
 		_, _ = c.Write(make([]byte, 1000)) // refused after the first
 		require.NoError(t, c.Close())
 	}
+	require.Eventually(t, func() bool {
+		return inside(t, pid)[0].RxBytes > before+uint64(datagrams)*1000
+	}, 10*time.Second, time.Millisecond)
 }
 
 // inside is what the namespace itself says of its interfaces.
@@ -149,7 +153,7 @@ func TestPairedInterfaces(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := run(t, o)
 			n.Track("/docker/a", pid, false)
-			send(t, 1, 50)
+			send(t, pid, 1, 50)
 			ours, its := figures(t, n, "/docker/a", pid)
 			require.Equal(t, its, ours, "rx and tx are the container's")
 			require.Equal(t, "eth0", ours[0].Interface)
@@ -160,7 +164,7 @@ func TestPairedInterfaces(t *testing.T) {
 			require.Equal(t, o.PerNamespace, byFile)
 
 			before := ours[0].RxBytes
-			send(t, 1, 50)
+			send(t, pid, 1, 50)
 			ours, its = figures(t, n, "/docker/a", pid)
 			require.Equal(t, its, ours)
 			require.Greater(t, ours[0].RxBytes, before+50*1000)
