@@ -140,3 +140,6 @@ func (o *FrameOptions) set(name string, value []byte) error {
 	}
 	return nil
 }
+
+// AppendMapHead begins a msgpack map.
+func AppendMapHead(dst []byte, pairs int) []byte { return msgp.AppendMapHeader(dst, uint32(pairs)) }

@@ -44,6 +44,15 @@ func (s *Spool) Next(ctx context.Context) (Entry, error) {
 	}
 }
 
+// TryNext is Next without waiting; false when there is no unread entry.
+func (s *Spool) TryNext() (Entry, bool, error) {
+	e, err := s.tryNext()
+	if err == io.EOF {
+		return Entry{}, false, nil
+	}
+	return e, err == nil, err
+}
+
 // Rewind makes Next begin again at the first unacknowledged entry.
 func (s *Spool) Rewind() {
 	s.readMu.Lock()
