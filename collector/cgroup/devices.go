@@ -122,7 +122,7 @@ func (b *blockIO) parseIOStat(text []byte) {
 		var line []byte
 		line, text = nextLine(text)
 		major, minor, rest, ok := parseDevice(line)
-		if !ok {
+		if !ok || len(rest) == 0 { // the kernel lists devices of which it says nothing
 			continue
 		}
 		putIOStat(b.device(major, minor), rest)
