@@ -140,12 +140,14 @@ func (c *connection) handshake() error {
 	if options.SharedKey == "" && len(options.Users) == 0 {
 		return nil
 	}
-	timer := time.AfterFunc(options.Limits.HandshakeTime, c.stop)
+	var late atomic.Bool
+	timer := time.AfterFunc(options.Limits.HandshakeTime, func() {
+		late.Store(true)
+		c.stop()
+	})
+	defer timer.Stop()
 	err := c.exchange(options.Credentials)
-	if !timer.Stop() && err == nil {
-		err = os.ErrDeadlineExceeded
-	}
-	if errors.Is(err, errStopping) && ctx.Err() != nil {
+	if late.Load() && (err == nil || errors.Is(err, errStopping)) {
 		err = fmt.Errorf("no PING within %s", options.Limits.HandshakeTime)
 	}
 	return err
