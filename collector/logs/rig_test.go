@@ -21,7 +21,13 @@ import (
 	"github.com/lubberline/lubberline/spool"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(victimEnv); dir != "" {
+		runVictim(dir)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // memorySpool is a spool that forgets nothing and can refuse.
 type memorySpool struct {
@@ -271,4 +277,3 @@ func docker(stream, text string) string {
 	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(text)
 	return fmt.Sprintf(`{"log":"%s","stream":"%s","time":"2026-11-24T10:11:12.123456789Z"}`+"\n", quoted, stream)
 }
-

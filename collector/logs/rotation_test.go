@@ -19,7 +19,7 @@ func TestRenameRotationExactPath(t *testing.T) {
 	r.rename("app.log", "app.log0").write("app.log", "New file line\n").pass(5 * time.Second)
 	r.write("app.log0", "Last line\n").pass(10 * time.Second)
 	r.want("First line", "New file line", "Last line").metric("held_generations", 1)
-	r.pass(2 * time.Minute).metric("held_generations", 0).metric("files_open", 0)
+	r.pass(2*time.Minute).metric("held_generations", 0).metric("files_open", 0)
 	r.restart(true).poll().want("First line", "New file line", "Last line")
 }
 
@@ -282,7 +282,7 @@ func TestCompressedWhileStopped(t *testing.T) {
 
 func TestCompressedFileIsDamaged(t *testing.T) {
 	r := newRig(t, nil).follow("0.log", reading.CRI).write("0.log.1.gz", "no gzip at all").write("0.log", cri("stdout", "F", "one"))
-	r.start().poll().want("one").pass(2 * time.Minute).want("one").metric("shed_files_total", 1)
+	r.start().poll().want("one").pass(2*time.Minute).want("one").metric("shed_files_total", 1)
 }
 
 func TestSymbolicLink(t *testing.T) {
@@ -294,6 +294,8 @@ func TestSymbolicLink(t *testing.T) {
 	r.follow("containers/web.log", reading.CRI).write("pods/0.log", cri("stdout", "F", "one")).start().poll()
 	r.write("pods/0.log", cri("stdout", "F", "two")).rename("pods/0.log", "pods/0.log.20261124-101112")
 	r.write("pods/0.log", cri("stdout", "F", "three")).poll().want("one", "two", "three")
+	r.write("pods/0.log", cri("stdout", "F", "four")).rename("pods/0.log", "pods/0.log.20261124-101113").restart(false)
+	r.poll().want("one", "two", "three", "four")
 }
 
 func TestTwoSourcesOfOneFile(t *testing.T) {

@@ -55,13 +55,9 @@ func (t *Tailer) rescanAfter() time.Duration {
 }
 
 func (t *Tailer) scan(g *group) error {
-	if path, err := filepath.EvalSymlinks(g.source.Path); err == nil {
-		g.dir, g.base = filepath.Split(path)
-		g.dir = filepath.Clean(g.dir)
-		t.watchDir(g.dir)
-	} else if g.dir == "" {
-		return fmt.Errorf("resolve log path: %w", err)
-	}
+	g.dir, g.base = filepath.Split(resolve(g.source.Path))
+	g.dir = filepath.Clean(g.dir)
+	t.watchDir(g.dir)
 	list, err := listStable(g.dir, g.base)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
@@ -71,6 +67,25 @@ func (t *Tailer) scan(g *group) error {
 	}
 	t.merge(g, list)
 	return nil
+}
+
+// resolve follows symbolic links. A file that is not there, because rotation has
+// just taken it away, is still looked for where the link points.
+func resolve(path string) string {
+	for range 40 { // as deep as the kernel goes
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			return real
+		}
+		target, err := os.Readlink(path)
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(path), target)
+		}
+		path = target
+	}
+	return path
 }
 
 // listStable lists the files of a rotation, the oldest first.
