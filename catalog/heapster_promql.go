@@ -136,8 +136,16 @@ func (e expression) series(metric string, d Derivation) string {
 	for _, label := range slices.Sorted(mapKeys(e.of)) {
 		matchers = append(matchers, label+"="+strconv.Quote(e.of[label]))
 	}
-	return metric + "{" + strings.Join(matchers, ",") + "}"
+	selector := metric + "{" + strings.Join(matchers, ",") + "}"
+	if strings.HasPrefix(metric, "kube_") {
+		return "last_over_time(" + selector + "[" + kubeWindow + "])"
+	}
+	return selector
 }
+
+// kubeWindow is how long values sent by kube-state-metrics count: its senders
+// have intervals of their own.
+const kubeWindow = "5m"
 
 func mapKeys(of Selector) func(func(string) bool) {
 	return func(yield func(string) bool) {
