@@ -40,7 +40,7 @@ func shell(t *testing.T, g *lab.Group, script string) int {
 func burnCPU(t *testing.T, g *lab.Group) {
 	require.NoError(t, g.Set("cpu", "cpu.cfs_quota_us", "20000"))
 	require.NoError(t, g.Set("cpu", "cpu.shares", "512"))
-	shell(t, g, `while :; do (:); done`)
+	shell(t, g, `while :; do (:); j=0; while [ $j -lt 5000 ]; do j=$((j+1)); done; done`)
 }
 
 // holdMemory has anonymous memory, mapped files, page cache and limits.
