@@ -36,7 +36,7 @@ func (t *Tailer) livingOriginal(f *file, head []byte) *file {
 
 // settleCopy compares a pending copy with its original; true once it can be
 // read.
-func (t *Tailer) settleCopy(f *file) bool {
+func (t *Tailer) settleCopy(g *group, f *file) bool {
 	c := f.copyOf
 	in, err := f.h.stat()
 	if err != nil {
@@ -45,7 +45,7 @@ func (t *Tailer) settleCopy(f *file) bool {
 	}
 	o := t.live[c.original]
 	if o == nil || o.h == noHandle {
-		return t.inherit(f, in.size)
+		return t.inherit(g, f, in.size)
 	}
 	now, err := o.h.stat()
 	if err != nil || now.size < o.offset {
@@ -82,7 +82,7 @@ func (t *Tailer) compare(a, b handle, from, to int64) int64 {
 }
 
 // inherit goes on in a copy where the reading of its original ended.
-func (t *Tailer) inherit(f *file, size int64) bool {
+func (t *Tailer) inherit(g *group, f *file, size int64) bool {
 	c := f.copyOf
 	all := t.positions(func(p *chunk.Position) bool { return keyOf(p) == c.original })
 	if len(all) == 0 {
@@ -91,7 +91,7 @@ func (t *Tailer) inherit(f *file, size int64) bool {
 	p := all[0]
 	if p.End <= size && tailFits(&p, f.h) {
 		t.metrics.copies.Inc()
-		t.adopt(f, p)
+		t.adopt(g, f, p)
 		return true
 	}
 	return t.diverged(f, min(c.equal, p.End))

@@ -24,6 +24,9 @@ type group struct {
 	files []*file // oldest first
 	front *file   // the newest one that was read from
 	joins [chunk.Streams]join
+	// parted are the contents that were let go of while a record that lies in
+	// them was open.
+	parted []contentKey
 
 	entries []byte // of the chunk being built
 	count   int
@@ -91,7 +94,7 @@ func (g *group) position(f *file) chunk.Position {
 	}
 	p.Device, p.Inode, p.Seen = f.id.device, f.id.inode, f.seen
 	p.Fingerprint, p.FingerprintLen = f.head, f.headLen
-	p.Path, p.Done = f.path, f.done
+	p.Path, p.Done = f.path, f.done && p.Start() == p.End
 	return p
 }
 

@@ -12,7 +12,7 @@ import (
 // go on reading. False: it cannot be told yet.
 func (t *Tailer) identify(g *group, f *file) bool {
 	if f.packed {
-		return t.identifyPacked(f)
+		return t.identifyPacked(g, f)
 	}
 	in, err := f.h.stat()
 	if err != nil {
@@ -41,7 +41,7 @@ func (t *Tailer) identify(g *group, f *file) bool {
 	}
 	if p, ok := t.original(f, head, in.size, func(p *chunk.Position) bool { return tailFits(p, f.h) }); ok {
 		t.metrics.copies.Inc()
-		t.adopt(f, p)
+		t.adopt(g, f, p)
 		return true
 	}
 	t.beginNew(g, f, in.size)
@@ -59,8 +59,8 @@ func (t *Tailer) beginNew(g *group, f *file, size int64) {
 }
 
 // adopt makes f go on where another content ended.
-func (t *Tailer) adopt(f *file, p chunk.Position) {
-	f.goOn(t.nextSeen(), p)
+func (t *Tailer) adopt(g *group, f *file, p chunk.Position) {
+	f.goOn(t.nextSeen(), g.takeOver(f, p))
 	t.keepEnds(f)
 	f.dirty = true
 }

@@ -19,7 +19,7 @@ const packedSuffix = ".gz"
 // identifyPacked finds out what of a compressed file has not been read, and
 // unpacks that into a scratch file that is read as any other. False: it cannot
 // be told yet, because its original is still read or it is still written.
-func (t *Tailer) identifyPacked(f *file) bool {
+func (t *Tailer) identifyPacked(g *group, f *file) bool {
 	in, err := f.h.stat()
 	if err != nil || in.size == 0 {
 		return false
@@ -51,6 +51,7 @@ func (t *Tailer) identifyPacked(f *file) bool {
 	p, copied := t.original(f, head, 1<<62, func(p *chunk.Position) bool { return t.packedTailFits(f.h, p) })
 	if copied {
 		t.metrics.copies.Inc()
+		p = g.takeOver(f, p)
 	}
 	return t.unpack(f, p, t.nextSeen(), copied)
 }

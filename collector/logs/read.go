@@ -34,7 +34,7 @@ func (t *Tailer) ready(g *group, f *file) bool {
 	if !f.fresh && f.copyOf == nil {
 		return !f.done
 	}
-	if f.fresh && !t.identify(g, f) || f.copyOf != nil && !t.settleCopy(f) {
+	if f.fresh && !t.identify(g, f) || f.copyOf != nil && !t.settleCopy(g, f) {
 		return false
 	}
 	t.live[f.name()] = f

@@ -80,6 +80,7 @@ func (t *Tailer) finish(g *group, stream int, last *file) {
 	t.partialBytes -= len(j.buf)
 	g.touch(j, last)
 	j.open, j.file = false, nil
+	t.settleParted(g, stream)
 	if cap(j.buf) > 64<<10 {
 		j.buf = nil
 	}

@@ -128,6 +128,9 @@ func (t *Tailer) archive(g *group, f *file) {
 		return
 	}
 	p := g.position(f)
+	if p.Start() < p.End {
+		g.parted = append(g.parted, keyOf(&p))
+	}
 	if f.dirty {
 		g.extra = append(g.extra, p)
 		f.dirty = false
@@ -137,6 +140,45 @@ func (t *Tailer) archive(g *group, f *file) {
 	if len(t.past) > pastKept {
 		t.past = slices.Delete(t.past, 0, len(t.past)-pastKept)
 	}
+}
+
+// settleParted notes that a stream's open record is complete: what is known of
+// files that were let go of before is out of date.
+func (t *Tailer) settleParted(g *group, stream int) {
+	if len(g.parted) == 0 {
+		return
+	}
+	for i := range t.past {
+		p := &t.past[i]
+		if p.From[stream] < p.End && slices.Contains(g.parted, keyOf(p)) {
+			p.From[stream] = p.End
+			g.extra = append(g.extra, *p)
+		}
+	}
+	if !g.joins[0].open && !g.joins[1].open {
+		g.parted = nil
+	}
+}
+
+// takeOver makes p, where a content let go of ended, the position at which f, a
+// copy of it, goes on. The parts of an open record are here already: they are
+// taken to lie in f from now on.
+func (g *group) takeOver(f *file, p chunk.Position) chunk.Position {
+	if !slices.Contains(g.parted, keyOf(&p)) {
+		return p
+	}
+	original := keyOf(&p)
+	for s := range g.joins {
+		j := &g.joins[s]
+		if !j.open {
+			continue
+		}
+		p.From[s] = p.End
+		if j.file.name() == original {
+			j.file = f
+		}
+	}
+	return p
 }
 
 // forget drops a file. Its position stays known.

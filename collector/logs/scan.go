@@ -194,9 +194,14 @@ func insertNew(files, listing []*file) []*file {
 // place finds or opens the file of a listing.
 func (t *Tailer) place(g *group, l listed) *file {
 	for _, f := range g.files {
-		if f.id == l.info.id {
-			return t.meet(f, l)
+		if f.id != l.info.id {
+			continue
 		}
+		if f.h == noHandle && !t.unchanged(f, l) {
+			t.forget(g, f)
+			break
+		}
+		return t.meet(f, l)
 	}
 	if owner := t.owners[l.info.id]; owner != nil && owner != g {
 		t.complain("owner", "log file belongs to two sources, reading it for the first only",
@@ -210,6 +215,28 @@ func (t *Tailer) place(g *group, l listed) *file {
 	}
 	t.owners[f.id] = g
 	return f
+}
+
+// unchanged says that a closed file's inode has not been given to another: the
+// content is the same, as far as it went.
+func (t *Tailer) unchanged(f *file, l listed) bool {
+	if f.packed || strings.HasSuffix(l.path, packedSuffix) {
+		return f.path == l.path
+	}
+	if l.info.size == f.size && l.info.modified == f.modified {
+		return true
+	}
+	if l.info.size < f.offset {
+		return false
+	}
+	h, in, err := openPath(l.path)
+	if err != nil || in.id != f.id {
+		h.close()
+		return err != nil
+	}
+	defer h.close()
+	n, err := h.read(t.headBuf[:], 0)
+	return err != nil || f.hasHead(t.headBuf[:n])
 }
 
 // meet notes that a known file is still there, maybe under another name, and
