@@ -90,12 +90,17 @@ func (n *node) sort() {
 
 // total is a field of the whole pod: of its own cgroup, or else the sum of its
 // containers. ok is false when nothing is known.
-func (p *pod) total(f reading.Field) (sum uint64, ok bool) {
+func (p *pod) total(f reading.Field) (v uint64, ok bool) {
 	if p.cgroup != nil {
 		if v, known := p.cgroup.Sample.Get(f); known {
 			return v, true
 		}
 	}
+	return p.sum(f)
+}
+
+// sum is a field of all containers together; ok is false when nothing is known.
+func (p *pod) sum(f reading.Field) (sum uint64, ok bool) {
 	for _, c := range p.all() {
 		if v, known := c.Sample.Get(f); known {
 			sum, ok = sum+v, true

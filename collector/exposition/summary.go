@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -101,7 +102,7 @@ func (e *Exposition) pod(p *pod) podStats {
 	for _, c := range p.containers {
 		s.Containers = append(s.Containers, e.container(c.Identity.Container, c))
 	}
-	if count, ok := p.total(reading.Processes); ok {
+	if count, ok := p.sum(reading.Processes); ok { // the pod's own cgroup has none itself
 		s.ProcessStats = &processStats{ProcessCount: &count}
 	}
 	return s
@@ -141,8 +142,8 @@ func memoryOf(c *reading.Container) *memoryStats {
 		UsageBytes:      known(c, reading.MemoryUsage),
 		WorkingSetBytes: known(c, reading.MemoryWorkingSet),
 		RSSBytes:        known(c, reading.MemoryRSS),
-		PageFaults:      known(c, reading.MemoryFaults),
-		MajorPageFaults: known(c, reading.MemoryMajorFaults),
+		PageFaults:      cmp.Or(known(c, reading.MemoryFaultsTree), known(c, reading.MemoryFaults)),
+		MajorPageFaults: cmp.Or(known(c, reading.MemoryMajorFaultsTree), known(c, reading.MemoryMajorFaults)),
 	}
 	if s.UsageBytes == nil && s.WorkingSetBytes == nil {
 		return nil
@@ -195,8 +196,8 @@ func podMemoryOf(p *pod) *memoryStats {
 		UsageBytes:      total(reading.MemoryUsage),
 		WorkingSetBytes: total(reading.MemoryWorkingSet),
 		RSSBytes:        total(reading.MemoryRSS),
-		PageFaults:      total(reading.MemoryFaults),
-		MajorPageFaults: total(reading.MemoryMajorFaults),
+		PageFaults:      cmp.Or(total(reading.MemoryFaultsTree), total(reading.MemoryFaults)),
+		MajorPageFaults: cmp.Or(total(reading.MemoryMajorFaultsTree), total(reading.MemoryMajorFaults)),
 	}
 	if s.UsageBytes == nil && s.WorkingSetBytes == nil {
 		return nil
