@@ -39,7 +39,8 @@ type Options struct {
 // Host reads the machine. Read is for one goroutine, View for any.
 type Host struct {
 	sources []source
-	failing []bool // by source; owner: Read
+	failing []bool         // by source; owner: Read
+	spare   []series.Point // owner: Read; what the last but one reading was in
 	logger  *slog.Logger
 	metrics *metrics
 
@@ -100,15 +101,16 @@ func setDefaults(o *Options) {
 	}
 }
 
-// Read takes a new reading, which View shows from then on.
+// Read takes a new reading, which View shows from then on. A source that is slow
+// holds up nobody who views the last one.
 func (h *Host) Read(ctx context.Context, now time.Time) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	out := points{list: h.points[:0]}
+	out := points{list: h.spare[:0]}
 	for i, s := range h.sources {
 		h.readSource(ctx, now, i, s, &out)
 	}
-	h.points, h.at = out.list, now
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.points, h.spare, h.at = out.list, h.points, now
 }
 
 // readSource takes the points of one source, and none of them when it fails.

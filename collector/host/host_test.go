@@ -217,6 +217,29 @@ func TestAStuckMountIsLeftOutUntilItAnswers(t *testing.T) {
 	require.InDelta(t, 0.0, gauge(t, registry, "lubberline_host_stuck_mounts", ""), 0)
 }
 
+func TestViewDoesNotWaitForAReading(t *testing.T) {
+	h, _ := newHost(t, fixture)
+	read(h, noon)
+	asked, release, done := make(chan struct{}, 2), make(chan struct{}), make(chan struct{})
+	sourceOf[*filesystems](h).statfs = func(string, *unix.Statfs_t) error {
+		asked <- struct{}{}
+		<-release
+		return nil
+	}
+	go func() {
+		defer close(done)
+		h.Read(context.Background(), noon.Add(time.Second))
+	}()
+	<-asked
+	var seen time.Time
+	h.View(func(at time.Time, _ []series.Point) { seen = at })
+	require.Equal(t, noon, seen)
+	close(release)
+	<-done
+	h.View(func(at time.Time, _ []series.Point) { seen = at })
+	require.Equal(t, noon.Add(time.Second), seen)
+}
+
 func TestMountsAndMachineAreReadSeldom(t *testing.T) {
 	h, _ := newHost(t, fixture)
 	m, loads := sourceOf[*machine](h), 0
