@@ -52,6 +52,9 @@ func NewMetrics(o MetricsOptions) (*Metrics, error) {
 	return &Metrics{options: o, sink: s}, nil
 }
 
+// Name is the sink's name in metrics and log records.
+func (m *Metrics) Name() string { return "elasticsearch" }
+
 // Export puts the batch's documents into the queue and returns when they are on
 // disk.
 func (m *Metrics) Export(_ context.Context, batch *rollup.Batch) error {

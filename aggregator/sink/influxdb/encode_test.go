@@ -112,3 +112,12 @@ func FuzzTags(f *testing.F) {
 		}
 	})
 }
+
+func TestTogether(t *testing.T) {
+	text := func(n int) []byte { return bytes.Repeat([]byte("a b=1 1\n"), n) }
+	var got []int
+	for _, piece := range together([][]byte{text(3), text(3), text(4), text(1), text(12), text(1), text(2)}, 10) {
+		got = append(got, lines(piece))
+	}
+	require.Equal(t, []int{10, 1, 12, 3}, got)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -215,8 +216,8 @@ func cell(metric string, row []any, column int) (time.Time, *heapster.Number, er
 	return at, n, err
 }
 
-// number reads a figure: whole ones of an integer metric are integers, whatever
-// InfluxDB computed them with.
+// number reads a figure. Those of an integer metric are integers, rounded where
+// InfluxDB computed with fractions, so that a metric has one type always.
 func number(metric string, text json.Number) (*heapster.Number, error) {
 	m, known := catalog.LookupHeapster(metric)
 	if i, err := text.Int64(); err == nil && (!known || m.ValueType == catalog.Int64) {
@@ -225,6 +226,9 @@ func number(metric string, text json.Number) (*heapster.Number, error) {
 	f, err := text.Float64()
 	if err != nil {
 		return nil, fmt.Errorf("influxdb: value %s of %s: %w", text, metric, err)
+	}
+	if known && m.ValueType == catalog.Int64 {
+		return &heapster.Number{Int: int64(math.Round(f))}, nil
 	}
 	return &heapster.Number{IsFloat: true, Float: f}, nil
 }

@@ -50,7 +50,7 @@ func New(o Options) (*Sink, error) {
 	}
 	s.queue, err = queue.Open(queue.Options{
 		Sink: sinkName, Dir: filepath.Join(o.Dir, "spool"), MaxBytes: o.MaxBytes, Prepare: s.prepare,
-		MinDelay: o.MinDelay, MaxDelay: o.MaxDelay, Metrics: s.metrics, Logger: o.Logger, Registerer: o.Registerer,
+		GroupBytes: groupBytes, MinDelay: o.MinDelay, MaxDelay: o.MaxDelay, Metrics: s.metrics, Logger: o.Logger, Registerer: o.Registerer,
 	})
 	if err != nil {
 		letters.Close()
@@ -68,6 +68,9 @@ func newClient(o *Options) influxdb2.Client {
 		SetApplicationName("lubberline")
 	return influxdb2.NewClientWithOptions(o.URL, o.token(), options)
 }
+
+// Name is the sink's name in metrics and log records.
+func (s *Sink) Name() string { return "influxdb" }
 
 // Export puts the batch into the queue and returns when it is on disk.
 func (s *Sink) Export(_ context.Context, b *rollup.Batch) error {
@@ -90,8 +93,29 @@ func (s *Sink) Close() error {
 	return s.queue.Close()
 }
 
+// groupBytes is up to how much waiting text becomes one job: after an outage
+// small batches are written together, which costs the server far less.
+const groupBytes = 4 << 20
+
 func (s *Sink) prepare(entries [][]byte) queue.Job {
-	return &job{sink: s, pieces: entries}
+	return &job{sink: s, pieces: together(entries, s.options.MaxPoints)}
+}
+
+// together joins neighbours as long as a text stays within maxPoints lines.
+func together(texts [][]byte, maxPoints int) [][]byte {
+	var joined [][]byte
+	points := 0
+	for _, text := range texts {
+		n := lines(text)
+		if len(joined) > 0 && points+n <= maxPoints {
+			last := &joined[len(joined)-1]
+			*last = append(*last, text...)
+			points += n
+			continue
+		}
+		joined, points = append(joined, text), n
+	}
+	return joined
 }
 
 // lines counts the points of a text.
