@@ -270,3 +270,32 @@ func BenchmarkEncode200(b *testing.B) {
 	}
 	b.ReportMetric(float64(bytes)/float64(b.N), "bytes/tick")
 }
+
+func BenchmarkTickToQueue200(b *testing.B) {
+	cs, now, queue := many(200), noon, &discardQueue{}
+	w, err := New(Options{URL: "http://127.0.0.1:1/", Node: "box", Queue: queue, DeadLetterDir: b.TempDir()})
+	require.NoError(b, err)
+	b.ReportAllocs()
+	for b.Loop() {
+		now = now.Add(time.Second)
+		for _, c := range cs {
+			c.Sample.Time = now.UnixNano()
+		}
+		w.Tick(now, cs, nil)
+		require.NoError(b, w.spoolPending())
+	}
+	b.ReportMetric(float64(queue.bytes)/float64(b.N), "spooled-bytes/tick")
+}
+
+// discardQueue counts what is appended.
+type discardQueue struct {
+	memoryQueue
+	bytes int
+}
+
+func (q *discardQueue) Append(entries ...[]byte) (uint64, error) {
+	for _, e := range entries {
+		q.bytes += len(e)
+	}
+	return 1, nil
+}
