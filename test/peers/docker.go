@@ -27,6 +27,7 @@ type Docker struct {
 
 	execRoot string
 	bridge   *bridge
+	lock     *engineLock
 }
 
 // Host is the value for DOCKER_HOST.
@@ -54,6 +55,9 @@ func StartDocker(t testing.TB, args ...string) *Docker {
 	}
 	t.Cleanup(func() { d.remove(t) })
 	var err error
+	if d.lock, err = shareEngines(); err != nil {
+		t.Fatal(err)
+	}
 	if d.bridge, err = addBridge(); err != nil {
 		t.Fatal(err)
 	}
@@ -153,6 +157,11 @@ func (d *Docker) remove(t testing.TB) {
 		d.Stop()
 	}
 	killMentioning(d.dir)
+	containers := namesIn(filepath.Join(d.DataRoot, "containers"))
+	defer d.lock.last(func() { removeCgroups("docker", containers) })
+	if d.bridge != nil {
+		d.bridge.remove()
+	}
 	if err := unmountBelow(d.dir); err != nil {
 		t.Errorf("docker: %v", err)
 		return // never delete through a mount
@@ -160,10 +169,14 @@ func (d *Docker) remove(t testing.TB) {
 	if err := os.RemoveAll(d.dir); err != nil {
 		t.Errorf("docker: %v", err)
 	}
-	removeEmptyCgroups("docker")
-	if d.bridge != nil {
-		d.bridge.remove()
+}
+
+func namesIn(dir string) (names []string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		names = append(names, e.Name())
 	}
+	return names
 }
 
 func (d *Docker) removeContainers() {

@@ -127,22 +127,83 @@ func mountsBelow(dir string) ([]string, error) {
 	return mounts, nil
 }
 
-// removeEmptyCgroups removes the group of that name, and what is below it, from
-// every hierarchy, where no process is left in it: the kernel refuses others.
-func removeEmptyCgroups(name string) {
-	for _, pattern := range []string{"/sys/fs/cgroup/*/" + name, "/sys/fs/cgroup/" + name} {
-		roots, _ := filepath.Glob(pattern)
-		for _, root := range roots {
-			var dirs []string
-			_ = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
-				if err == nil && e.IsDir() {
-					dirs = append(dirs, path)
-				}
-				return nil
-			})
-			for _, dir := range slices.Backward(dirs) {
-				_ = syscall.Rmdir(dir)
-			}
+// removeCgroups removes what dead containers left below the group of that name
+// in every hierarchy, then the group itself. The kernel refuses groups that are
+// in use.
+func removeCgroups(name string, containers []string) {
+	var dirs []string
+	for _, root := range []string{"/sys/fs/cgroup/*/", "/sys/fs/cgroup/"} {
+		for _, c := range containers {
+			found, _ := filepath.Glob(root + name + "/" + c)
+			dirs = append(dirs, found...)
 		}
+		found, _ := filepath.Glob(root + name)
+		dirs = append(dirs, found...)
+	}
+	for _, dir := range dirs {
+		removeTree(dir)
+	}
+}
+
+// removeTree removes a group after the groups below it.
+func removeTree(dir string) {
+	if syscall.Rmdir(dir) == nil {
+		return
+	}
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		// Only groups of processes that are gone go; others' are in use.
+		if child := filepath.Join(dir, e.Name()); e.IsDir() && deserted(child) {
+			removeTree(child)
+		}
+	}
+	_ = syscall.Rmdir(dir)
+}
+
+// deserted says whether no process is in the group or below it.
+func deserted(dir string) bool {
+	used := false
+	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.Name() == "cgroup.procs" {
+			text, err := os.ReadFile(path)
+			used = used || err != nil || len(text) > 0
+		}
+		return nil
+	})
+	return !used
+}
+
+// engineLock keeps engines of other test programs from starting while the groups
+// that they share with an ending one are removed.
+type engineLock struct{ file *os.File }
+
+// shareEngines waits until no other program is removing groups.
+func shareEngines() (*engineLock, error) {
+	cache, err := CacheDir()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Join(cache, "peers"), 0o755); err != nil {
+		return nil, fmt.Errorf("make the cache: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(cache, "peers", "engines.lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock of engines: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock engines: %w", err)
+	}
+	return &engineLock{file: f}, nil
+}
+
+// last runs f if no other engine of a test is left, and lets go of the lock.
+func (l *engineLock) last(f func()) {
+	if l == nil {
+		return
+	}
+	defer l.file.Close()
+	if syscall.Flock(int(l.file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+		f()
 	}
 }

@@ -3,11 +3,14 @@ package peers
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
 	"debug/elf"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 )
 
@@ -67,6 +70,40 @@ func tarLayer(program []byte, commands []string) ([]byte, error) {
 			if _, err := w.Write(program); err != nil {
 				return nil, fmt.Errorf("write the image: %w", err)
 			}
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("write the image: %w", err)
+	}
+	return buf.Bytes(), nil
+}
+
+// dockerArchive is an image of one layer in the form that `docker save` writes.
+func dockerArchive(name string, layer []byte, command []string) ([]byte, error) {
+	diff := fmt.Sprintf("sha256:%x", sha256.Sum256(layer))
+	config, err := json.Marshal(map[string]any{
+		"architecture": runtime.GOARCH, "os": "linux",
+		"config": map[string]any{"Cmd": command, "Env": []string{"PATH=/bin"}},
+		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{diff}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("write the image: %w", err)
+	}
+	manifest, err := json.Marshal([]map[string]any{{"Config": "config.json", "RepoTags": []string{name}, "Layers": []string{"layer.tar"}}})
+	if err != nil {
+		return nil, fmt.Errorf("write the image: %w", err)
+	}
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{{"layer.tar", layer}, {"config.json", config}, {"manifest.json", manifest}} {
+		if err := w.WriteHeader(&tar.Header{Name: f.name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(f.data))}); err != nil {
+			return nil, fmt.Errorf("write the image: %w", err)
+		}
+		if _, err := w.Write(f.data); err != nil {
+			return nil, fmt.Errorf("write the image: %w", err)
 		}
 	}
 	if err := w.Close(); err != nil {

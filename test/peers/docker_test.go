@@ -22,7 +22,7 @@ func TestDocker(t *testing.T) {
 		d := peers.StartDocker(t)
 		socket = d.Socket
 		image := d.Image(t, "lubberline.test/busybox:1")
-		id := d.Run(t, "--name", "talker", "--label", "a=b", image, "sh", "-c", "echo hello; exec sleep 1000")
+		id := d.Run(t, "--stop-timeout", "1", "--name", "talker", "--label", "a=b", image, "sh", "-c", "echo hello; exec sleep 1000")
 		require.Len(t, id, 64)
 
 		logFile := filepath.Join(d.DataRoot, "containers", id, id+"-json.log")

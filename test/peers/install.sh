@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what a fresh Debian machine lacks for `make test`: Docker's daemon
+# Installs what a fresh Debian machine lacks for `make test`: Docker and containerd
 # and a static busybox for images, a JDK and Maven for Elasticsearch, a C
 # compiler for cgo. Does nothing where everything is there. Needs root for the
 # rest. InfluxDB 2.7 also wants cargo; without it 2.x is not tested.
@@ -11,6 +11,9 @@ want() { # want PROGRAM PACKAGE
 }
 want dockerd docker.io
 want docker docker.io
+want containerd containerd
+want ctr containerd
+want runc runc
 want busybox busybox-static
 want javac openjdk-17-jdk-headless
 want mvn maven
