@@ -3,7 +3,9 @@ package logs
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -66,6 +68,14 @@ func (h *history) step() {
 		h.rotate()
 	case dice < 13:
 		h.pack()
+	default:
+		h.tail()
+	}
+}
+
+// tail lets the tailer do something.
+func (h *history) tail() {
+	switch dice := 13 + h.random.IntN(7); {
 	case dice < 15:
 		h.tailer.Poll()
 	case dice < 17:
@@ -81,9 +91,18 @@ func (h *history) step() {
 	}
 }
 
+// seeds are more with LUBBERLINE_SEEDS.
+func seeds() uint64 {
+	n, err := strconv.ParseUint(os.Getenv("LUBBERLINE_SEEDS"), 10, 64)
+	if err != nil {
+		return 40
+	}
+	return n
+}
+
 // TestHistories: whatever happens in whatever order, every record comes once.
 func TestHistories(t *testing.T) {
-	for seed := range uint64(150) {
+	for seed := range seeds() {
 		r := newRig(t, func(o *Options) { o.BlockBytes, o.ChunkBytes, o.FlushBytes = 1500, 4000, 8000 })
 		h := &history{rig: r.follow("0.log", reading.CRI).start(), random: rand.New(rand.NewPCG(seed, 7))}
 		for range 60 {
@@ -103,5 +122,57 @@ func TestHistories(t *testing.T) {
 		require.Len(t, h.logs(), len(h.want), "seed %d", seed)
 		h.kill()
 		require.Zero(t, h.tailer)
+	}
+}
+
+// plainStep does random things to a plain file that logrotate keeps.
+func (h *history) plainStep() {
+	switch dice := h.random.IntN(20); {
+	case dice < 9:
+		for range h.random.IntN(30) {
+			text := fmt.Sprintf("record %d", h.n)
+			h.n++
+			h.write("app.log", text+"\n")
+			h.want = append(h.want, text)
+		}
+	case dice < 12:
+		if _, err := statPath(h.path("app.log")); err != nil {
+			return
+		}
+		name := fmt.Sprint("app.log.", h.n)
+		h.n++
+		h.rotated = append(h.rotated, name)
+		if dice == 9 {
+			h.rename("app.log", name)
+			return
+		}
+		h.copy("app.log", name)
+		if dice == 10 {
+			h.poll()
+		}
+		h.truncate("app.log")
+	case dice < 13:
+		h.pack()
+	default:
+		h.tail()
+	}
+}
+
+// TestPlainHistories: the same for a pattern, with copies.
+func TestPlainHistories(t *testing.T) {
+	for seed := range seeds() {
+		r := newRig(t, func(o *Options) { o.BlockBytes, o.ChunkBytes, o.FlushBytes = 1500, 4000, 8000 }).match("app.log*")
+		h := &history{rig: r.start(), random: rand.New(rand.NewPCG(seed, 8))}
+		for range 60 {
+			h.plainStep()
+		}
+		h.pass(2 * time.Minute).pass(2 * time.Minute).pass(2 * time.Minute)
+		got := h.logs()
+		slices.Sort(got)
+		slices.Sort(h.want)
+		require.Equal(t, h.want, got, "seed %d", seed)
+		h.restart(true).poll()
+		require.Len(t, h.logs(), len(h.want), "seed %d", seed)
+		h.kill()
 	}
 }

@@ -39,12 +39,16 @@ func (t *Tailer) identify(g *group, f *file) bool {
 		f.fresh, f.copyOf = false, &pendingCopy{original: o.name()}
 		return true
 	}
-	if p, ok := t.original(f, head, in.size, func(p *chunk.Position) bool { return tailFits(p, f.h) }); ok {
+	p, found, wait := t.original(f, head, in.size, func(p *chunk.Position) bool { return tailFits(p, f.h) })
+	switch {
+	case wait:
+		return false
+	case found:
 		t.metrics.copies.Inc()
 		t.adopt(g, f, p)
-		return true
+	default:
+		t.beginNew(g, f, in.size)
 	}
-	t.beginNew(g, f, in.size)
 	return true
 }
 
@@ -118,21 +122,23 @@ func (t *Tailer) positions(match func(*chunk.Position) bool) []chunk.Position {
 }
 
 // original looks for a content that is read no more and of which f is a copy;
-// verify compares the bytes before the position's end.
-func (t *Tailer) original(f *file, head []byte, size int64, verify func(*chunk.Position) bool) (chunk.Position, bool) {
+// verify compares the bytes before the position's end. When such a content is
+// still open (it may have been truncated a moment ago), f has to wait for it.
+func (t *Tailer) original(f *file, head []byte, size int64, verify func(*chunk.Position) bool) (best chunk.Position, found, wait bool) {
 	dir, name := filepath.Split(f.path)
 	dir = filepath.Clean(dir)
-	var best chunk.Position
-	found := false
 	for _, p := range t.positions(func(p *chunk.Position) bool { return filepath.Dir(p.Path) == dir }) {
-		if o := t.live[keyOf(&p)]; o != nil && o.h != noHandle || !mayBeCopy(name, filepath.Base(p.Path), p.End) {
+		if !mayBeCopy(name, filepath.Base(p.Path), p.End) || !fits(&p, head, size) || !verify(&p) {
 			continue
 		}
-		if fits(&p, head, size) && verify(&p) && (!found || p.End > best.End) {
+		if o := t.live[keyOf(&p)]; o != nil && o != f && o.h != noHandle {
+			wait = true
+		}
+		if !found || p.End > best.End {
 			best, found = p, true
 		}
 	}
-	return best, found
+	return best, found, wait
 }
 
 // mayBeCopy says whether a file's name is one that rotation may have given to a
@@ -142,7 +148,8 @@ func mayBeCopy(name, original string, equal int64) bool {
 	if name == original {
 		return equal >= position.HeadBytes
 	}
-	return len(name) >= len(original) && rotationRoot(name) == rotationRoot(original)
+	root := rotationRoot(name)
+	return root != name && root == rotationRoot(original)
 }
 
 // rotationRoot is a file's name without what rotation appends to it: ".gz", and

@@ -45,10 +45,13 @@ func (t *Tailer) identifyPacked(g *group, f *file) bool {
 		}
 		return t.unpack(f, p, p.Seen, true)
 	}
-	if t.unreadOriginal(f, head) != nil {
+	if t.unreadOriginal(f, head) {
 		return false
 	}
-	p, copied := t.original(f, head, 1<<62, func(p *chunk.Position) bool { return t.packedTailFits(f.h, p) })
+	p, copied, wait := t.original(f, head, 1<<62, func(p *chunk.Position) bool { return t.packedTailFits(f.h, p) })
+	if wait {
+		return false
+	}
 	if copied {
 		t.metrics.copies.Inc()
 		p = g.takeOver(f, p)
@@ -56,18 +59,21 @@ func (t *Tailer) identifyPacked(g *group, f *file) bool {
 	return t.unpack(f, p, t.nextSeen(), copied)
 }
 
-// unreadOriginal returns a file being read that begins as f's content does.
-func (t *Tailer) unreadOriginal(f *file, head []byte) *file {
-	for _, o := range t.live {
-		if o == f || o.packed || o.fresh || o.h == noHandle || filepath.Dir(o.path) != filepath.Dir(f.path) {
-			continue
-		}
-		n, err := o.h.read(t.compareBuf[:len(head)], 0)
-		if err == nil && n == len(head) && string(t.compareBuf[:n]) == string(head) && n > 0 {
-			return o
+// unreadOriginal says that a file is being read, or waits to be, that begins as
+// f's content does.
+func (t *Tailer) unreadOriginal(f *file, head []byte) bool {
+	for _, g := range t.groups {
+		for _, o := range g.files {
+			if o == f || o.packed || o.h == noHandle || filepath.Dir(o.path) != filepath.Dir(f.path) {
+				continue
+			}
+			n, err := o.h.read(t.compareBuf[:len(head)], 0)
+			if err == nil && n == len(head) && string(t.compareBuf[:n]) == string(head) && n > 0 {
+				return true
+			}
 		}
 	}
-	return nil
+	return false
 }
 
 func (t *Tailer) unpackHead(h handle) ([]byte, error) {

@@ -105,7 +105,8 @@ type rig struct {
 
 func newRig(t *testing.T, change func(*Options)) *rig {
 	r := &rig{t: t, dir: t.TempDir(), spool: &memorySpool{}, now: time.Unix(1_800_000_000, 0)}
-	r.options = Options{Spool: r.spool, RescanInterval: time.Nanosecond, ScratchDir: t.TempDir()}
+	r.options = Options{Spool: r.spool, RescanInterval: time.Nanosecond, ScratchDir: t.TempDir(),
+		CheckpointInterval: 10_000 * time.Hour}
 	if change != nil {
 		change(&r.options)
 	}

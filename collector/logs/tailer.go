@@ -88,6 +88,9 @@ func New(o Options) (*Tailer, error) {
 		compareBuf: make([]byte, 64<<10),
 		complaints: newComplaints(),
 	}
+	for _, p := range o.Positions.Select(func(*chunk.Position) bool { return true }) {
+		t.lastSeen = max(t.lastSeen, p.Seen)
+	}
 	for _, p := range o.Patterns {
 		t.patterns = append(t.patterns, &patternScan{Pattern: p})
 	}
@@ -224,7 +227,8 @@ func (t *Tailer) setNow() {
 	t.nowNanos = t.now.UnixNano()
 }
 
-// nextSeen is the current time, and never the same twice.
+// nextSeen is the current time, but never the same twice, whatever the clock
+// does.
 func (t *Tailer) nextSeen() int64 {
 	t.lastSeen = max(t.lastSeen+1, t.nowNanos)
 	return t.lastSeen
