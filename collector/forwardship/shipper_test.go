@@ -59,6 +59,19 @@ func (r *receiver) ids() []string {
 	return ids
 }
 
+func (r *receiver) chunk(i int) *forward.Chunk {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.chunks[i]
+}
+
+func (r *receiver) done(i int) {
+	r.mu.Lock()
+	done := r.dones[i]
+	r.mu.Unlock()
+	done(nil)
+}
+
 func serve(t *testing.T, h forward.Handler, address string) *forward.Server {
 	t.Helper()
 	l, err := net.Listen("tcp", address)
@@ -133,7 +146,7 @@ func TestChunksArriveAndAreAcknowledged(t *testing.T) {
 	run(t, Options{Queue: q, Client: forward.ClientOptions{Address: serve(t, r, "127.0.0.1:0").Addr().String()}})
 	eventually(t, func() bool { return q.Stats().Entries == 0 })
 	require.Equal(t, []string{q.ID() + "-1", "given", q.ID() + "-3"}, r.ids())
-	c := r.chunks[0]
+	c := r.chunk(0)
 	require.Equal(t, "t", c.Tag)
 	require.Equal(t, 1, c.Size)
 	require.Equal(t, simple("").Common, c.Common)
@@ -148,8 +161,8 @@ func TestInlineCommon(t *testing.T) {
 	put(t, q, simple(""))
 	run(t, Options{Queue: q, InlineCommon: true, Client: forward.ClientOptions{Address: serve(t, r, "127.0.0.1:0").Addr().String()}})
 	eventually(t, func() bool { return q.Stats().Entries == 0 })
-	require.Empty(t, r.chunks[0].Common)
-	it := forward.NewIterator(r.chunks[0].Entries)
+	require.Empty(t, r.chunk(0).Common)
+	it := forward.NewIterator(r.chunk(0).Entries)
 	require.True(t, it.Next())
 	record, _, err := msgp.ReadMapStrIntfBytes(it.Entry.Record, nil)
 	require.NoError(t, err)
@@ -216,10 +229,10 @@ func TestAcknowledgementsOutOfOrder(t *testing.T) {
 	put(t, q, simple("a"), simple("b"), simple("c"))
 	run(t, Options{Queue: q, Client: forward.ClientOptions{Address: serve(t, r, "127.0.0.1:0").Addr().String()}})
 	eventually(t, func() bool { return len(r.ids()) == 3 })
-	r.dones[2](nil)
-	r.dones[1](nil)
+	r.done(2)
+	r.done(1)
 	require.EqualValues(t, 0, q.Stats().AckedSeq)
-	r.dones[0](nil)
+	r.done(0)
 	eventually(t, func() bool { return q.Stats().AckedSeq == 3 })
 }
 
@@ -232,15 +245,9 @@ func TestWindowHoldsBack(t *testing.T) {
 	run(t, Options{Queue: q, WindowChunks: 2, Client: forward.ClientOptions{Address: serve(t, r, "127.0.0.1:0").Addr().String()}})
 	for n := 2; n <= 6; n++ {
 		eventually(t, func() bool { return len(r.ids()) == n })
-		r.mu.Lock()
-		done := r.dones[n-2]
-		r.mu.Unlock()
-		done(nil)
+		r.done(n - 2)
 	}
-	r.mu.Lock()
-	done := r.dones[5]
-	r.mu.Unlock()
-	done(nil)
+	r.done(5)
 	eventually(t, func() bool { return q.Stats().Entries == 0 })
 }
 
@@ -278,7 +285,7 @@ func TestStopWaitsForAcknowledgements(t *testing.T) {
 	put(t, q, simple("a"))
 	stop := run(t, Options{Queue: q, DrainTime: time.Hour, Client: forward.ClientOptions{Address: serve(t, r, "127.0.0.1:0").Addr().String()}})
 	eventually(t, func() bool { return len(r.ids()) == 1 })
-	time.AfterFunc(5*time.Millisecond, func() { r.dones[0](nil) })
+	time.AfterFunc(5*time.Millisecond, func() { r.done(0) })
 	stop()
 	require.Zero(t, q.Stats().Entries)
 }
