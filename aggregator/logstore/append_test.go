@@ -95,6 +95,12 @@ func TestAppendTakesAnyBytes(t *testing.T) {
 	require.Equal(t, "t\uFFFD", entries[0].Origin.Tag)
 }
 
+func TestFieldsAreAlwaysAnObject(t *testing.T) {
+	for in, want := range map[string]string{`{"a":1}`: `{"a":1}`, `[1]`: `{"invalid_fields":"[1]"}`, `{"a"`: `{"invalid_fields":"{\"a\""}`} {
+		require.Equal(t, want, validFields(in))
+	}
+}
+
 func TestRecordsOutsideOfTheCalendar(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	s := openStore(t, Options{Retention: 48 * time.Hour, Registerer: reg})

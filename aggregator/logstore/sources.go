@@ -104,3 +104,16 @@ func validText(s string) string {
 	}
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
+
+// validFields returns text that is a JSON object, as readers rely on it: what
+// is none is kept as the text of the field "invalid_fields".
+func validFields(s string) string {
+	if trimmed := strings.TrimLeft(s, " \t\r\n"); strings.HasPrefix(trimmed, "{") && json.Valid([]byte(s)) {
+		return validText(s)
+	}
+	text, err := json.Marshal(map[string]string{"invalid_fields": s}) // strings cannot fail
+	if err != nil {
+		return "{}"
+	}
+	return string(text)
+}

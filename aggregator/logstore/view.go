@@ -3,6 +3,7 @@ package logstore
 import (
 	"context"
 	"database/sql"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -14,7 +15,7 @@ type Reader struct {
 }
 
 // Relation returns SQL that stands for the records of the days in a FROM
-// clause. Its columns are time (BIGINT,
+// clause. Its columns are day and source (for Origin), time (BIGINT,
 // nanoseconds since the epoch), seq (BIGINT), level (UTINYINT, see Level),
 // message and fields (JSON text or NULL); withSource adds tag, stream,
 // namespace, pod, pod_uid, container, container_id, image, node and labels
@@ -23,13 +24,23 @@ func (r *Reader) Relation(withSource bool) string {
 	parts := make([]string, len(r.days))
 	for i, d := range r.days {
 		c := d.number.catalog()
-		parts[i] = "SELECT r.time, r.seq, r.level, r.message, r.fields FROM " + c + ".records r"
+		columns := strconv.FormatInt(int64(d.number), 10) + "::BIGINT AS day, r.source, r.time, r.seq, r.level, r.message, r.fields"
+		parts[i] = "SELECT " + columns + " FROM " + c + ".records r"
 		if withSource {
-			parts[i] = "SELECT r.time, r.seq, r.level, r.message, r.fields, s.* EXCLUDE (id) FROM " + c +
-				".records r JOIN " + c + ".sources s ON r.source = s.id"
+			parts[i] = "SELECT " + columns + ", s.* EXCLUDE (id) FROM " + c + ".records r JOIN " + c + ".sources s ON r.source = s.id"
 		}
 	}
 	return "(" + strings.Join(parts, " UNION ALL ") + ")"
+}
+
+// Origin returns what the columns day and source of a row stand for.
+func (r *Reader) Origin(day int64, source int32) *Origin {
+	for _, d := range r.days {
+		if int64(d.number) == day {
+			return d.state.sources.origin(source)
+		}
+	}
+	return &Origin{}
 }
 
 // Query runs a statement. The caller closes the rows.

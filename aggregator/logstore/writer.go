@@ -142,7 +142,7 @@ func (w *writer) appendRecord(a *duckdb.Appender, r *logrecord.Record) error {
 	w.row[3], w.row[4] = levelValues[level], validText(r.Log)
 	w.row[5] = nil
 	if r.Fields != "" {
-		w.row[5] = validText(r.Fields)
+		w.row[5] = validFields(r.Fields)
 	}
 	if w.follow {
 		w.entries = append(w.entries, pending{record: r, time: t, seq: w.seq, source: source, level: level})
