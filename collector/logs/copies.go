@@ -19,19 +19,30 @@ type pendingCopy struct {
 
 // livingOriginal returns a file being read that f may be a copy of.
 func (t *Tailer) livingOriginal(f *file, head []byte) *file {
-	for _, o := range t.live {
-		if o == f || o.h == noHandle || o.fresh || o.copyOf != nil || o.packed || o.id == f.id {
-			continue
-		}
-		if filepath.Dir(o.path) != filepath.Dir(f.path) || !derives(filepath.Base(f.path), filepath.Base(o.path)) {
-			continue
-		}
-		n, err := o.h.read(t.compareBuf[:len(head)], 0)
-		if err == nil && bytes.Equal(t.compareBuf[:n], head) {
-			return o
+	for _, g := range t.groups {
+		for _, o := range g.files {
+			if !t.beginsAs(o, f, head) {
+				continue
+			}
+			if o.fresh {
+				t.ready(g, o) // ends: each original's name is shorter than its copy's
+			}
+			if !o.fresh && o.copyOf == nil && o.h != noHandle {
+				return o
+			}
 		}
 	}
 	return nil
+}
+
+// beginsAs says that f, which begins with head, may be a copy of o.
+func (t *Tailer) beginsAs(o, f *file, head []byte) bool {
+	if o == f || o.h == noHandle || o.copyOf != nil || o.packed ||
+		filepath.Dir(o.path) != filepath.Dir(f.path) || !derives(filepath.Base(f.path), filepath.Base(o.path)) {
+		return false
+	}
+	n, err := o.h.read(t.compareBuf[:len(head)], 0)
+	return err == nil && bytes.Equal(t.compareBuf[:n], head)
 }
 
 // settleCopy compares a pending copy with its original; true once it can be

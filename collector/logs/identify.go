@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"bytes"
 	"path/filepath"
 	"strings"
 
@@ -27,7 +28,7 @@ func (t *Tailer) identify(g *group, f *file) bool {
 		t.complainRead(f.path, err)
 		return false
 	}
-	head := t.headBuf[:n]
+	head := bytes.Clone(t.headBuf[:n])
 	for _, p := range t.known(f.id) {
 		if fits(&p, head, in.size) && tailFits(&p, f.h) {
 			f.goOn(p.Seen, p)

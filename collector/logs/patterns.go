@@ -77,15 +77,19 @@ func (t *Tailer) mergePattern(p *patternScan, list []listed) {
 
 func (t *Tailer) placePattern(p *patternScan, l listed) *group {
 	for _, g := range p.groups {
-		if len(g.files) > 0 && g.files[0].id == l.info.id {
-			if f := g.files[0]; f.path != l.path && !f.listed {
-				f.listed = true
-			} else if f.path != l.path {
-				t.metrics.rotations.Inc()
-			}
-			t.meet(g.files[0], l)
-			return g
+		if len(g.files) == 0 || g.files[0].id != l.info.id {
+			continue
 		}
+		f := g.files[0]
+		if f.h == noHandle && !t.unchanged(f, l) {
+			t.forget(g, f)
+			break
+		}
+		if f.path != l.path && f.listed {
+			t.metrics.rotations.Inc()
+		}
+		t.meet(f, l)
+		return g
 	}
 	g := t.newGroup(Source{ID: p.Glob, Path: l.path, Format: p.Format, Tag: p.Tag, Meta: p.Meta, FromEnd: p.FromEnd})
 	g.pattern, g.known = true, p.known

@@ -62,7 +62,9 @@ func (t *Tailer) readFile(g *group, f *file, budget *int) bool {
 			return true
 		}
 		if !ok {
-			t.rewritten(g, f)
+			if t.rewritten(g, f); !t.ready(g, f) {
+				return true
+			}
 			continue
 		}
 		n, intact, err := t.readBlock(g, f, in.size)
@@ -71,7 +73,9 @@ func (t *Tailer) readFile(g *group, f *file, budget *int) bool {
 			return true
 		}
 		if !intact {
-			t.rewritten(g, f)
+			if t.rewritten(g, f); !t.ready(g, f) {
+				return true
+			}
 			continue
 		}
 		*budget -= max(n, minTaken)

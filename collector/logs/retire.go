@@ -114,8 +114,8 @@ func (t *Tailer) rewritten(g *group, f *file) {
 	t.finishAll(g, f)
 	t.archive(g, f)
 	delete(t.live, f.name())
-	f.begin(t.nextSeen(), 0)
-	t.live[f.name()] = f
+	f.begin(0, 0)
+	f.fresh = true   // it may have become a copy of another
 	g.scanDue = true // a copy may be about
 	for _, p := range t.patterns {
 		p.due = true
