@@ -1,0 +1,69 @@
+// Package result is what a measured program tells of itself.
+package result
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Result is one measurement of one program.
+type Result struct {
+	CPU     time.Duration // used while it was measured
+	Wall    time.Duration
+	Samples uint64 // container-samples taken
+	RSS     uint64 // bytes, at the end
+	Files   int    // open descriptors
+	// Spacing is the largest deviation of two successive samples' distance from
+	// the interval; of ours only.
+	Spacing time.Duration
+	// Scrape is the CPU time of one scrape of /metrics, and its size; of ours
+	// only.
+	Scrape      time.Duration
+	ScrapeBytes int
+}
+
+// Measure lets the program settle, then measures it for a time. samples counts
+// the container-samples so far.
+func Measure(ctx context.Context, settle, d time.Duration, samples func() uint64) (r Result, err error) {
+	if err := wait(ctx, settle); err != nil {
+		return r, err
+	}
+	start, used, taken := time.Now(), cpu(), samples()
+	if err := wait(ctx, d); err != nil {
+		return r, err
+	}
+	r.Wall, r.CPU, r.Samples = time.Since(start), cpu()-used, samples()-taken
+	r.RSS = rss()
+	entries, err := os.ReadDir("/proc/self/fd")
+	r.Files = len(entries)
+	return r, err
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+func cpu() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func rss() (bytes uint64) {
+	text, _ := os.ReadFile("/proc/self/status")
+	for line := range strings.Lines(string(text)) {
+		if n, err := fmt.Sscanf(line, "VmRSS: %d kB", &bytes); err == nil && n == 1 {
+			return bytes << 10
+		}
+	}
+	return 0
+}
