@@ -24,6 +24,9 @@ func (t *Tailer) livingOriginal(f *file, head []byte) *file {
 			if !t.beginsAs(o, f, head) {
 				continue
 			}
+			if !o.fresh && !t.asItWas(o) {
+				t.rewritten(g, o)
+			}
 			if o.fresh {
 				t.ready(g, o) // ends: each original's name is shorter than its copy's
 			}
@@ -33,6 +36,16 @@ func (t *Tailer) livingOriginal(f *file, head []byte) *file {
 		}
 	}
 	return nil
+}
+
+// asItWas says that a file has not been truncated since its last turn.
+func (t *Tailer) asItWas(o *file) bool {
+	in, err := o.h.stat()
+	if err != nil {
+		return true
+	}
+	same, err := t.sameContent(o, in)
+	return same || err != nil
 }
 
 // beginsAs says that f, which begins with head, may be a copy of o.
