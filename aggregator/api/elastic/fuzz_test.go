@@ -1,8 +1,10 @@
 package elastic
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
@@ -33,7 +35,9 @@ func check(t *testing.T, h *handlers, body object) {
 		require.NotEmpty(t, o["error"].(gin.H)["reason"])
 		return
 	}
-	if _, err := h.run(t.Context(), req); err != nil {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if _, err := h.run(ctx, req); err != nil {
 		status, _ := errorBody(err)
 		require.Equal(t, 400, status, err.Error())
 	}

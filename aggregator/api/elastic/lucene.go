@@ -12,6 +12,7 @@ import (
 // is given, and boosts (^2) change nothing. def is the field of words without
 // one; empty is the line and the further fields of the record.
 func (c *compiler) lucene(query, def string, allMust bool) (*expr, error) {
+	query = strings.ToValidUTF8(query, "\uFFFD")
 	p := &luceneParser{c: c, whole: query, s: query, allMust: allMust}
 	p.space()
 	if p.s == "" {

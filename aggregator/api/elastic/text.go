@@ -82,7 +82,11 @@ func parsePattern(s string) pattern {
 	return p
 }
 
+// add appends a character; stars in a row are one.
 func (p *pattern) add(r rune, wild bool) {
+	if n := len(p.runes) - 1; wild && r == '*' && n >= 0 && p.wild[n] && p.runes[n] == '*' {
+		return
+	}
 	p.runes = append(p.runes, r)
 	p.wild = append(p.wild, wild)
 }
