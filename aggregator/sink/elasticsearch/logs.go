@@ -105,7 +105,12 @@ func newSink(name string, o *Options, t *template) (*sink, error) {
 	if err != nil {
 		return nil, fmt.Errorf("elasticsearch: %w", err)
 	}
-	s := &sink{options: o, letters: letters, metrics: queue.NewMetrics(name, o.Registerer)}
+	metrics, err := queue.NewMetrics(name, o.Registerer)
+	if err != nil {
+		letters.Close()
+		return nil, err
+	}
+	s := &sink{options: o, letters: letters, metrics: metrics}
 	w := &writer{client: &client{options: o}, template: t, letters: letters, metrics: s.metrics, maxBytes: o.MaxRequestBytes}
 	s.queue, err = queue.Open(queue.Options{
 		Sink: name, Dir: filepath.Join(o.Dir, "spool"), MaxBytes: o.MaxBytes, Prepare: w.prepare,

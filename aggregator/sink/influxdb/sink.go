@@ -40,13 +40,18 @@ func New(o Options) (*Sink, error) {
 	if err != nil {
 		return nil, fmt.Errorf("influxdb: %w", err)
 	}
+	metrics, err := queue.NewMetrics(sinkName, o.Registerer)
+	if err != nil {
+		letters.Close()
+		return nil, err
+	}
 	client := newClient(&o)
 	s := &Sink{
 		options: o,
 		client:  client,
 		write:   client.WriteAPIBlocking(o.Org, o.bucket()),
 		letters: letters,
-		metrics: queue.NewMetrics(sinkName, o.Registerer),
+		metrics: metrics,
 	}
 	s.queue, err = queue.Open(queue.Options{
 		Sink: sinkName, Dir: filepath.Join(o.Dir, "spool"), MaxBytes: o.MaxBytes, Prepare: s.prepare,

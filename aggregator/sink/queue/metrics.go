@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"fmt"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,19 +22,23 @@ type Metrics struct {
 	// DeadLettered counts points or documents that the store can never take.
 	DeadLettered prometheus.Counter
 
-	outcomes *prometheus.CounterVec
+	outcomes   *prometheus.CounterVec
+	registerer prometheus.Registerer // may be nil
+	registered []prometheus.Collector
 
 	mu    sync.Mutex
 	stats func() spool.Stats // nil until a queue is open
 }
 
-// NewMetrics makes the metrics of a sink. reg may be nil.
-func NewMetrics(sink string, reg prometheus.Registerer) *Metrics {
+// NewMetrics makes the metrics of a sink and registers them until its queue is
+// closed. reg may be nil.
+func NewMetrics(sink string, reg prometheus.Registerer) (*Metrics, error) {
 	labels := prometheus.Labels{"sink": sink}
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels})
 	}
 	m := &Metrics{
+		registerer:   reg,
 		Written:      counter("lubberline_sink_written_total", "Points or documents that the store took."),
 		Retried:      counter("lubberline_sink_retried_total", "Points or documents that were sent again."),
 		Duplicates:   counter("lubberline_sink_duplicates_total", "Documents that the store had already."),
@@ -45,11 +50,32 @@ func NewMetrics(sink string, reg prometheus.Registerer) *Metrics {
 	}
 	m.requests("ok")
 	m.requests("failed")
-	if reg != nil {
-		reg.MustRegister(m.Written, m.Retried, m.Duplicates, m.Expired, m.DeadLettered, m.outcomes)
-		reg.MustRegister(m.gauges(labels)...)
+	all := []prometheus.Collector{m.Written, m.Retried, m.Duplicates, m.Expired, m.DeadLettered, m.outcomes}
+	if err := m.register(append(all, m.gauges(labels)...)); err != nil {
+		m.unregister()
+		return nil, fmt.Errorf("metrics of sink %s: %w", sink, err)
 	}
-	return m
+	return m, nil
+}
+
+func (m *Metrics) register(all []prometheus.Collector) error {
+	if m.registerer == nil {
+		return nil
+	}
+	for _, c := range all {
+		if err := m.registerer.Register(c); err != nil {
+			return err
+		}
+		m.registered = append(m.registered, c)
+	}
+	return nil
+}
+
+func (m *Metrics) unregister() {
+	for _, c := range m.registered {
+		m.registerer.Unregister(c)
+	}
+	m.registered = nil
 }
 
 func (m *Metrics) gauges(labels prometheus.Labels) []prometheus.Collector {

@@ -54,7 +54,7 @@ type Options struct {
 	InFlight int
 	// MinDelay and MaxDelay bound the pause between tries: 0.5 s and 30 s when 0.
 	MinDelay, MaxDelay time.Duration
-	// Metrics may be nil.
+	// Metrics may be nil. Close, or an Open that fails, unregisters them.
 	Metrics *Metrics
 	// Logger may be nil.
 	Logger *slog.Logger
@@ -83,7 +83,9 @@ func (o *Options) complete() error {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Metrics == nil {
-		o.Metrics = NewMetrics(o.Sink, nil)
+		m, err := NewMetrics(o.Sink, nil)
+		o.Metrics = m
+		return err
 	}
 	return nil
 }
@@ -104,6 +106,7 @@ func Open(o Options) (*Queue, error) {
 		Dir: o.Dir, MaxBytes: o.MaxBytes, Name: "sink-" + o.Sink, Logger: o.Logger, Registerer: o.Registerer,
 	})
 	if err != nil {
+		o.Metrics.unregister()
 		return nil, fmt.Errorf("open the queue of %s: %w", o.Sink, err)
 	}
 	return newQueue(o, s), nil
@@ -133,6 +136,7 @@ func (q *Queue) Pending() uint64 { return q.spool.Stats().Entries }
 
 // Close closes the spool; what is pending stays on disk.
 func (q *Queue) Close() error {
+	q.options.Metrics.unregister()
 	if err := q.spool.Close(); err != nil {
 		return fmt.Errorf("close the queue of %s: %w", q.options.Sink, err)
 	}

@@ -123,7 +123,10 @@ func TestRetriesForEver(t *testing.T) {
 		return nil
 	}}
 	registry := prometheus.NewRegistry()
-	metrics := NewMetrics("test", registry)
+	metrics, err := NewMetrics("test", registry)
+	require.NoError(t, err)
+	_, err = NewMetrics("test", registry) // twice at the same time is an error
+	require.Error(t, err)
 	q := open(t, Options{Prepare: s.prepare, Metrics: metrics})
 	want := fill(t, q, 6)
 	require.EqualValues(t, 6, gauge(t, registry, "lubberline_sink_spool_entries"))
