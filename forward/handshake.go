@@ -121,7 +121,8 @@ type ping struct {
 }
 
 func newPing(c Credentials, h hello) ping {
-	p := ping{hostname: c.Hostname, salt: newSalt()}
+	salt := hex.EncodeToString(newSalt()) // Fluent Bit takes a salt as text only
+	p := ping{hostname: c.Hostname, salt: []byte(salt)}
 	p.sharedKeyDigest = p.digest(h, c.SharedKey)
 	if len(h.auth) > 0 {
 		for user, password := range c.Users {
@@ -140,7 +141,7 @@ func (p ping) append(dst []byte) []byte {
 	dst = msgp.AppendArrayHeader(dst, 6)
 	dst = msgp.AppendString(dst, "PING")
 	dst = msgp.AppendString(dst, p.hostname)
-	dst = msgp.AppendBytes(dst, p.salt)
+	dst = msgp.AppendStringFromBytes(dst, p.salt)
 	for _, s := range []string{p.sharedKeyDigest, p.username, p.passwordDigestHex} {
 		dst = msgp.AppendString(dst, s)
 	}
