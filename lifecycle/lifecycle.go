@@ -43,6 +43,23 @@ func (g *Group) Go(name string, run func(context.Context) error) {
 	g.actors = append(g.actors, actor{name, run})
 }
 
+// Serve adds an actor made of a server's two calls: serve blocks until shutdown
+// has been called, which is done when the group ends.
+func (g *Group) Serve(name string, serve func() error, shutdown func(context.Context) error) {
+	g.Go(name, func(ctx context.Context) error {
+		ended := make(chan error, 1)
+		go func() { ended <- serve() }()
+		select {
+		case err := <-ended:
+			return err
+		case <-ctx.Done():
+		}
+		bounded, cancel := context.WithTimeout(context.Background(), g.bound)
+		defer cancel()
+		return errors.Join(shutdown(bounded), <-ended)
+	})
+}
+
 // Cleanup adds what must be undone for something just acquired.
 func (g *Group) Cleanup(name string, run func(context.Context) error) {
 	g.cleanups = append(g.cleanups, cleanup{name, run})

@@ -48,3 +48,11 @@ func TestHangingPartsAreLeftBehind(t *testing.T) {
 	g.Go("ends", func(context.Context) error { return nil })
 	require.ErrorContains(t, g.Run(t.Context()), "close hangs too: not done after 10ms")
 }
+
+func TestServerIsShutDownWhenTheGroupEnds(t *testing.T) {
+	g := group(time.Minute)
+	down := make(chan struct{})
+	g.Serve("http", func() error { <-down; return nil }, func(context.Context) error { close(down); return nil })
+	g.Go("ends", func(context.Context) error { return errors.New("over") })
+	require.EqualError(t, g.Run(t.Context()), "ends: over")
+}

@@ -67,16 +67,9 @@ func New(o Options) (*Server, error) {
 	if err := checkPolicy(o.Address, o.Security, token); err != nil {
 		return nil, err
 	}
-	l, err := Bind(o.Address)
+	l, err := bindTLS(o.Address, o.CertFile, o.KeyFile, "h2", "http/1.1")
 	if err != nil {
 		return nil, err
-	}
-	if o.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("listen on %s: load certificate %s: %w", o.Address, o.CertFile, err), l.Close())
-		}
-		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
 	}
 	log := o.Logger
 	if log == nil {
@@ -120,6 +113,28 @@ func Bind(address string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
 	return l, os.Chmod(path, 0o660)
+}
+
+// BindForward opens a listener of the forward protocol, to the same policy:
+// beyond loopback it needs TLS and a shared key.
+func BindForward(address, certFile, keyFile string, hasKey bool) (net.Listener, error) {
+	if err := CheckPolicy(address, certFile != "", hasKey); err != nil {
+		return nil, err
+	}
+	return bindTLS(address, certFile, keyFile)
+}
+
+// bindTLS is Bind, with TLS when there is a certificate.
+func bindTLS(address, certFile, keyFile string, protocols ...string) (net.Listener, error) {
+	l, err := Bind(address)
+	if err != nil || certFile == "" {
+		return l, err
+	}
+	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("listen on %s: load certificate %s: %w", address, certFile, err), l.Close())
+	}
+	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: protocols}), nil
 }
 
 // CheckPolicy reports whether an address may be bound with that security; the

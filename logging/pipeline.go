@@ -3,13 +3,11 @@ package logging
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,17 +19,16 @@ import (
 const (
 	pipelineBuffer  = 1024
 	pipelineTimeout = 3 * time.Second
+	drainTime       = time.Second
 )
 
-// Pipeline posts log records to a forward input. It connects on the first
-// record, after Start; what comes before waits in a bounded buffer.
+// Pipeline posts log records to a forward input. What comes
+// before Run waits in a bounded buffer.
 type Pipeline struct {
 	host    string
 	records chan entry
 	dropped atomic.Uint64
-
-	stop chan struct{}
-	done sync.WaitGroup
+	client  *fluent.Fluent // set by Start
 }
 
 type entry struct {
@@ -42,27 +39,26 @@ type entry struct {
 
 // NewPipeline makes a pipeline that does not send yet; host is the node's name.
 func NewPipeline(host string) *Pipeline {
-	return &Pipeline{host: host, records: make(chan entry, pipelineBuffer), stop: make(chan struct{})}
+	return &Pipeline{host: host, records: make(chan entry, pipelineBuffer)}
 }
 
-// Start begins to post to a forward input at "host:port" or "unix:///path".
+// Start sets the forward input to post to, at "host:port" or "unix:///path".
+// Run posts.
 func (p *Pipeline) Start(address string) error {
 	cfg, err := clientConfig(address)
 	if err != nil {
 		return err
 	}
-	client, err := fluent.New(cfg)
+	p.client, err = fluent.New(cfg)
 	if err != nil {
 		return fmt.Errorf("own logs to %s: %w", address, err)
 	}
-	p.done.Add(1)
-	go p.run(client)
 	return nil
 }
 
 func clientConfig(address string) (fluent.Config, error) {
 	cfg := fluent.Config{
-		SubSecondPrecision: true, RequestAck: true, MaxRetry: 3, AsyncConnect: true,
+		SubSecondPrecision: true, RequestAck: true, MaxRetry: 3,
 		Timeout: pipelineTimeout, WriteTimeout: pipelineTimeout, ReadTimeout: pipelineTimeout,
 	}
 	if path, ok := strings.CutPrefix(address, "unix://"); ok {
@@ -78,53 +74,40 @@ func clientConfig(address string) (fluent.Config, error) {
 	return cfg, err
 }
 
-// run posts until Close, then what the buffer still holds.
-func (p *Pipeline) run(client *fluent.Fluent) {
-	defer p.done.Done()
-	defer client.Close()
+// Run posts records until ctx ends, and then, for a moment, what is buffered:
+// the input is about to end as well. It returns nil.
+func (p *Pipeline) Run(ctx context.Context) error {
+	defer p.client.Close()
 	for {
 		select {
 		case e := <-p.records:
-			p.post(client, e)
-		case <-p.stop:
-			p.drain(client)
-			return
+			p.post(e)
+		case <-ctx.Done():
+			p.drain()
+			return nil
 		}
 	}
 }
 
-func (p *Pipeline) drain(client *fluent.Fluent) {
-	for {
+func (p *Pipeline) drain() {
+	for end := time.Now().Add(drainTime); time.Now().Before(end); {
 		select {
 		case e := <-p.records:
-			p.post(client, e)
+			p.post(e)
 		default:
 			return
 		}
 	}
 }
 
-func (p *Pipeline) post(client *fluent.Fluent, e entry) {
-	if err := client.PostWithTime(e.tag, e.time, e.fields); err != nil {
+func (p *Pipeline) post(e entry) {
+	if err := p.client.PostWithTime(e.tag, e.time, e.fields); err != nil {
 		p.dropped.Add(1)
 	}
 }
 
 // Dropped is how many records could not be handed over.
 func (p *Pipeline) Dropped() uint64 { return p.dropped.Load() }
-
-// Close posts what is buffered and ends; it waits at most as long as ctx lives.
-func (p *Pipeline) Close(ctx context.Context) error {
-	close(p.stop)
-	done := make(chan struct{})
-	go func() { p.done.Wait(); close(done) }()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return errors.New("own logs: the forward input did not take the last records in time")
-	}
-}
 
 func (p *Pipeline) offer(e entry) {
 	select {

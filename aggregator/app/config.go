@@ -107,3 +107,24 @@ func (c *Config) Validate() error {
 	}
 	return errors.Join(errs...)
 }
+
+// ElasticsearchConfig is an Elasticsearch that gets log records and, if wanted,
+// Heapster's documents.
+type ElasticsearchConfig struct {
+	URLs         []string `yaml:"urls"`
+	Username     string   `yaml:"username"`
+	PasswordFile string   `yaml:"password_file"`
+	APIKeyFile   string   `yaml:"api_key_file"`
+	// Logs and Metrics say what is written there.
+	Logs    bool `yaml:"logs"`
+	Metrics bool `yaml:"metrics"`
+	// DataStream takes the records, or with DailyPrefix an index a day.
+	DataStream  string `yaml:"data_stream"`
+	DailyPrefix string `yaml:"daily_prefix"`
+	// MetricsIndex is the first part of the metric indices' names.
+	MetricsIndex string      `yaml:"metrics_index"`
+	ClusterName  string      `yaml:"cluster_name"`
+	Shards       int         `yaml:"shards"`
+	Replicas     *int        `yaml:"replicas"`
+	SpoolSize    config.Size `yaml:"spool_size"`
+}

@@ -145,6 +145,9 @@ func (r *Rollup) Run(ctx context.Context) error {
 	for _, s := range r.runners {
 		sinks.Go(func() { s.run(ctx) })
 	}
+	if !r.preview(ctx) {
+		return nil
+	}
 	for {
 		end := time.Now().Truncate(r.resolution).Add(r.resolution)
 		r.window(end)
@@ -157,6 +160,30 @@ func (r *Rollup) Run(ctx context.Context) error {
 		r.publish(r.Tick(end))
 		r.metrics.lag.Set(time.Since(end).Seconds())
 	}
+}
+
+// startStep is the distance of the batches before the first of the grid.
+const startStep = time.Second
+
+// preview shows figures each second until the first point of the grid, so that
+// whoever starts Lubberline need not wait a whole resolution to see something.
+// These batches are for Latest alone: history and sinks keep to the grid.
+func (r *Rollup) preview(ctx context.Context) bool {
+	for r.resolution > startStep {
+		now := time.Now()
+		end := now.Truncate(startStep).Add(startStep)
+		if !end.Before(now.Truncate(r.resolution).Add(r.resolution)) {
+			return true
+		}
+		r.window(end)
+		if !sleep(ctx, time.Until(end)) || !r.await(ctx, end) {
+			return false
+		}
+		if b := r.Tick(end); len(b.Sets) > 0 {
+			r.latest.Store(b)
+		}
+	}
+	return true
 }
 
 // window sets the end of the window under way. The clock may have been stepped.

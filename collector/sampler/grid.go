@@ -9,6 +9,8 @@ const hold = time.Minute
 // grid decides which points of the grid are taken. Times are in nanoseconds.
 type grid struct {
 	interval int64
+	start    int64 // the distance of points before the first of the grid; 0 is interval
+	settled  bool  // a point of the grid has been taken
 	last     int64 // the point taken last; 0 before the first
 
 	wall int64 // when the last decision was taken
@@ -26,10 +28,18 @@ type decision struct {
 	step time.Duration
 }
 
+// spacing is the distance of points now.
+func (g *grid) spacing() int64 {
+	if g.settled || g.start == 0 {
+		return g.interval
+	}
+	return g.start
+}
+
 // next is how long to wait from now for the next point.
 func (g *grid) next(now time.Time) time.Duration {
 	t := now.UnixNano()
-	return time.Duration(g.interval - t%g.interval)
+	return time.Duration(g.spacing() - t%g.spacing())
 }
 
 // decide is asked when the wait is over.
@@ -39,22 +49,24 @@ func (g *grid) decide(now time.Time, mono time.Duration) (d decision) {
 		d.step = g.stepped(t, mono)
 	}
 	g.wall, g.mono = t, mono
-	d.at = t - t%g.interval
+	spacing := g.spacing()
+	d.at = t - t%spacing
 	if g.last-d.at > int64(hold) {
-		d.realigned, d.take = true, t-d.at <= g.interval/2
+		d.realigned, d.take = true, t-d.at <= spacing/2
 		if d.take {
 			g.last = d.at
 		}
 		return d
 	}
-	if d.at <= g.last || t-d.at > g.interval/2 {
+	if d.at <= g.last || t-d.at > spacing/2 {
 		return d
 	}
 	d.take = true
 	if g.last != 0 {
-		d.missed = (d.at-g.last)/g.interval - 1
+		d.missed = (d.at-g.last)/spacing - 1
 	}
 	g.last = d.at
+	g.settled = g.settled || d.at%g.interval == 0
 	return d
 }
 

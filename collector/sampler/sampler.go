@@ -63,14 +63,18 @@ type Resolver interface {
 // Options are the sampler's parts. Network, Filesystems and Resolver may be nil.
 type Options struct {
 	// Interval is the distance of samples; 5 s when zero, at least 100 ms.
-	Interval    time.Duration
-	Groups      Source
-	Network     Network
-	Filesystems Filesystems
-	Resolver    Resolver
-	Clock       Clock // the machine's when nil
-	Logger      *slog.Logger
-	Registerer  prometheus.Registerer
+	Interval time.Duration
+	// StartInterval is the distance of the samples before the first point of the
+	// grid, so that whoever starts a collector need not wait a whole interval for
+	// figures; the interval itself when zero.
+	StartInterval time.Duration
+	Groups        Source
+	Network       Network
+	Filesystems   Filesystems
+	Resolver      Resolver
+	Clock         Clock // the machine's when nil
+	Logger        *slog.Logger
+	Registerer    prometheus.Registerer
 }
 
 // Tick is one point of the grid at which samples were taken.
@@ -150,7 +154,7 @@ func New(o Options) (*Sampler, error) {
 	}
 	return &Sampler{
 		options: o, clock: o.Clock, logger: o.Logger, metrics: m,
-		grid:      grid{interval: int64(o.Interval)},
+		grid:      grid{interval: int64(o.Interval), start: int64(min(o.StartInterval, o.Interval))},
 		events:    make(chan cgroup.Event, 256),
 		updates:   make(chan update),
 		ready:     make(chan struct{}),

@@ -200,3 +200,18 @@ func TestOptionsAreChecked(t *testing.T) {
 	_, err = New(Options{Groups: newFakeSource(), Registerer: registry})
 	require.ErrorContains(t, err, "register metrics of the sampler")
 }
+
+func TestGridBeginsFiner(t *testing.T) {
+	g := grid{interval: int64(5 * time.Second), start: int64(time.Second)}
+	start := time.Unix(1002, 300e6)
+	var taken []int64
+	for i := range 14 {
+		now := start.Add(time.Duration(i) * time.Second).Truncate(time.Second)
+		if d := g.decide(now, now.Sub(start)); d.take {
+			require.Zero(t, d.missed)
+			taken = append(taken, d.at/1e9)
+		}
+	}
+	require.Equal(t, []int64{1002, 1003, 1004, 1005, 1010, 1015}, taken)
+	require.Equal(t, 5*time.Second, g.next(time.Unix(1015, 0)))
+}

@@ -1,0 +1,109 @@
+// Package app puts the aggregator together: what receives, what stores, what
+// rolls up, what answers. `lubberline aggregator` and `lubberline up` run it.
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/prometheus/promql"
+
+	"github.com/lubberline/lubberline/aggregator/api/heapster"
+	"github.com/lubberline/lubberline/aggregator/logstore"
+	"github.com/lubberline/lubberline/aggregator/metricstore"
+	receivelogs "github.com/lubberline/lubberline/aggregator/receive/logs"
+	"github.com/lubberline/lubberline/aggregator/rollup"
+	"github.com/lubberline/lubberline/lifecycle"
+	"github.com/lubberline/lubberline/listen"
+	"github.com/lubberline/lubberline/logging"
+)
+
+// closeBound is how long each part may take to end; stores write what they
+// have in memory.
+const closeBound = 30 * time.Second
+
+// Options is what an aggregator is made of.
+type Options struct {
+	Config Config
+	// DataDir holds the stores and the sinks' spools; one aggregator at a time.
+	DataDir string
+	// LocalSocket is a path at which the same HTTP is served without a token,
+	// for a collector in the same process or on the same machine; may be empty.
+	LocalSocket string
+	Logger      *slog.Logger
+}
+
+// App is an aggregator with its stores open and its listeners bound.
+type App struct {
+	cfg     Config
+	dataDir string
+	log     *slog.Logger
+	metrics *prometheus.Registry
+	group   *lifecycle.Group
+
+	metricStore *metricstore.Store
+	logStore    *logstore.Store
+	logStores   []receivelogs.Store // all that must have a chunk before its ack
+	sinks       []rollup.Sink
+	engine      *promql.Engine
+	rollup      *rollup.Rollup
+	historical  heapster.History
+
+	http, local *listen.Server // local may be nil
+	forward     net.Addr
+}
+
+// New opens the stores and binds the listeners. What it acquired is released
+// again when it fails, or else when Run ends.
+func New(ctx context.Context, o Options) (_ *App, err error) {
+	a := &App{
+		cfg: o.Config, dataDir: o.DataDir, log: o.Logger,
+		metrics: prometheus.NewRegistry(), group: lifecycle.New(logging.Component(o.Logger, "aggregator"), closeBound),
+	}
+	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	defer func() {
+		if err != nil {
+			_ = a.group.Cleanups()
+		}
+	}()
+	if err := os.MkdirAll(o.DataDir, 0o750); err != nil {
+		return nil, fmt.Errorf("aggregator data: %w", err)
+	}
+	steps := []func() error{
+		a.openStores,
+		a.buildInfluxDB,
+		a.buildElasticsearch,
+		func() error { return a.buildRollup(ctx) },
+		a.buildForward,
+		func() error { return a.buildHTTP(o.LocalSocket) },
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// Run works until ctx ends or a part fails, and releases everything.
+func (a *App) Run(ctx context.Context) error { return a.group.Run(ctx) }
+
+// HTTPAddr is where the APIs are served.
+func (a *App) HTTPAddr() net.Addr { return a.http.Addr() }
+
+// ForwardAddr is where log records are received, nil when nowhere.
+func (a *App) ForwardAddr() net.Addr { return a.forward }
+
+// Latest is the newest batch of figures, nil before the first.
+func (a *App) Latest() *rollup.Batch { return a.rollup.Latest() }
+
+func (a *App) path(name string) string { return filepath.Join(a.dataDir, name) }
+
+func (a *App) logger(part string) *slog.Logger { return logging.Component(a.log, part) }

@@ -1,0 +1,89 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	apiprometheus "github.com/lubberline/lubberline/aggregator/api/prometheus"
+	"github.com/lubberline/lubberline/aggregator/logstore"
+	"github.com/lubberline/lubberline/aggregator/metricstore"
+	"github.com/lubberline/lubberline/aggregator/metricstore/history"
+	receivelogs "github.com/lubberline/lubberline/aggregator/receive/logs"
+	"github.com/lubberline/lubberline/aggregator/rollup"
+	"github.com/lubberline/lubberline/config"
+	"github.com/lubberline/lubberline/forward"
+	"github.com/lubberline/lubberline/listen"
+)
+
+func (a *App) openStores() (err error) {
+	a.metricStore, err = metricstore.Open(metricstore.Options{
+		Dir: a.path("metrics"), Retention: a.cfg.Metrics.Retention, MaxBytes: int64(a.cfg.Metrics.MaxSize),
+		Logger: a.logger("metricstore"), Registerer: a.metrics,
+	})
+	if err != nil {
+		return fmt.Errorf("metric store: %w", err)
+	}
+	a.group.Close("metric store", a.metricStore)
+	a.logStore, err = logstore.Open(logstore.Options{
+		Dir: a.path("logs"), Retention: a.cfg.Logs.Retention, MaxBytes: int64(a.cfg.Logs.MaxSize),
+		Logger: a.logger("logstore"), Registerer: a.metrics,
+	})
+	if err != nil {
+		return fmt.Errorf("log store: %w", err)
+	}
+	a.group.Close("log store", a.logStore)
+	a.logStores = append(a.logStores, a.logStore)
+	a.engine = apiprometheus.NewEngine(apiprometheus.EngineOptions{Logger: a.logger("promql"), Registerer: a.metrics})
+	a.group.Close("query engine", a.engine)
+	return nil
+}
+
+// buildRollup makes the figures of every object from what is received, and the
+// source of their past.
+func (a *App) buildRollup(ctx context.Context) (err error) {
+	a.rollup, err = rollup.New(ctx, rollup.Options{
+		Resolution: a.cfg.Resolution, Sinks: a.sinks, Warm: a.metricStore, Logger: a.logger("rollup"), Registerer: a.metrics,
+	})
+	if err != nil {
+		return fmt.Errorf("rollup: %w", err)
+	}
+	a.group.Go("rollup", a.rollup.Run)
+	if a.historical == nil {
+		a.historical, err = history.New(history.Options{Engine: a.engine, Store: a.metricStore, Resolution: a.cfg.Resolution})
+	}
+	return err
+}
+
+// buildForward receives log records for all log stores.
+func (a *App) buildForward() error {
+	cfg := a.cfg.Forward
+	if cfg.Listen == "" {
+		return nil
+	}
+	key, err := config.Secret(cfg.SharedKeyFile)
+	if err != nil {
+		return fmt.Errorf("forward: %w", err)
+	}
+	listener, err := listen.BindForward(cfg.Listen, cfg.CertFile, cfg.KeyFile, key != "")
+	if err != nil {
+		return fmt.Errorf("forward: %w", err)
+	}
+	receiver, err := receivelogs.New(receivelogs.Options{Stores: a.logStores, Logger: a.logger("receive"), Registerer: a.metrics})
+	if err != nil {
+		return err
+	}
+	a.group.Close("log receiver", receiver)
+	server, err := forward.NewServer(forward.Options{
+		Name: "receiver", Listeners: []net.Listener{listener}, Heartbeat: true,
+		Credentials: forward.Credentials{Hostname: "aggregator", SharedKey: key}, Handler: receiver,
+		Logger: a.logger("forward"), Registerer: a.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	a.forward = server.Addr()
+	a.group.Cleanup("forward listener", server.Shutdown) // in case Run never comes
+	a.group.Serve("forward listener", server.Serve, server.Shutdown)
+	return nil
+}

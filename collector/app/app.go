@@ -1,0 +1,136 @@
+// Package app puts the collector together: what reads this node, what serves
+// it, and what ships it. cmd/lubberline-collector and `lubberline up` both run
+// it.
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/lubberline/lubberline/collector/exposition"
+	"github.com/lubberline/lubberline/collector/host"
+	"github.com/lubberline/lubberline/collector/sampler"
+	"github.com/lubberline/lubberline/lifecycle"
+	"github.com/lubberline/lubberline/listen"
+	"github.com/lubberline/lubberline/logging"
+)
+
+// closeBound is how long each part may take to end.
+const closeBound = 10 * time.Second
+
+// Options is what a collector is made of.
+type Options struct {
+	Config Config
+	// DataDir holds the spools and the positions; one collector at a time.
+	DataDir string
+	Logger  *slog.Logger
+}
+
+// App is a collector with its listeners bound.
+type App struct {
+	cfg     Config
+	dataDir string
+	node    string
+	log     *slog.Logger
+	metrics *prometheus.Registry
+	group   *lifecycle.Group
+
+	sampler   *sampler.Sampler
+	host      *host.Host
+	shown     *exposition.Exposition
+	http      *listen.Server
+	forward   net.Addr // nil without a forward input
+	afterTick []func(observation)
+}
+
+// New builds a collector and binds its listeners. What it acquired is released
+// again when it fails, or else when Run ends.
+func New(o Options) (_ *App, err error) {
+	node, err := NodeName(o.Config.Node)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{
+		cfg: o.Config, dataDir: o.DataDir, node: node, log: o.Logger,
+		metrics: prometheus.NewRegistry(), group: lifecycle.New(logging.Component(o.Logger, "collector"), closeBound),
+	}
+	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	defer func() {
+		if err != nil {
+			_ = a.group.Cleanups()
+		}
+	}()
+	if err := os.MkdirAll(o.DataDir, 0o750); err != nil {
+		return nil, fmt.Errorf("collector data: %w", err)
+	}
+	for _, build := range []func() error{a.buildSampling, a.buildMetricsOutput, a.buildLogs, a.buildHTTP} {
+		if err := build(); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// NodeName is the configured name of this machine, or else its host name.
+func NodeName(configured string) (string, error) {
+	if configured != "" {
+		return configured, nil
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("node name: %w; set node in the configuration", err)
+	}
+	return name, nil
+}
+
+// buildHTTP serves the samples; the profiles only where nobody else can ask.
+func (a *App) buildHTTP() (err error) {
+	if a.cfg.HTTP == "" {
+		return nil
+	}
+	a.http, err = listen.New(listen.Options{Address: a.cfg.HTTP, Security: a.cfg.HTTPSecurity, Logger: a.logger("http")})
+	if err != nil {
+		return fmt.Errorf("collector http: %w", err)
+	}
+	mux := http.NewServeMux()
+	a.shown.Register(mux)
+	if listen.IsLoopback(a.cfg.HTTP) {
+		exposition.RegisterProfiling(mux)
+	}
+	a.group.Cleanup("collector http", a.http.Shutdown) // in case Run never comes
+	a.group.Serve("collector http", func() error { return a.http.Serve(mux) }, a.http.Shutdown)
+	return nil
+}
+
+// Run works until ctx ends or a part fails, and releases everything.
+func (a *App) Run(ctx context.Context) error { return a.group.Run(ctx) }
+
+// HTTPAddr is where the samples are served, nil when they are not.
+func (a *App) HTTPAddr() net.Addr {
+	if a.http == nil {
+		return nil
+	}
+	return a.http.Addr()
+}
+
+// ForwardAddr is where the forward input listens, nil when it does not.
+func (a *App) ForwardAddr() net.Addr { return a.forward }
+
+// Ready is closed after the first sample of everything.
+func (a *App) Ready() <-chan struct{} { return a.sampler.Ready() }
+
+// Node is the name of this machine in all that is shipped.
+func (a *App) Node() string { return a.node }
+
+func (a *App) path(name string) string { return filepath.Join(a.dataDir, name) }
+
+func (a *App) logger(part string) *slog.Logger { return logging.Component(a.log, part) }

@@ -1,0 +1,116 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/lubberline/lubberline/collector/cgroup"
+	"github.com/lubberline/lubberline/collector/exposition"
+	"github.com/lubberline/lubberline/collector/host"
+	"github.com/lubberline/lubberline/collector/network"
+	"github.com/lubberline/lubberline/collector/reading"
+	"github.com/lubberline/lubberline/collector/runtime"
+	"github.com/lubberline/lubberline/collector/sampler"
+	"github.com/lubberline/lubberline/collector/series"
+)
+
+// observation is one tick with the machine's figures beside it. It is valid
+// during the call.
+type observation struct {
+	time       time.Time
+	containers []*reading.Container
+	machine    []series.Point
+}
+
+// buildSampling makes what reads cgroups, names, networks, filesystems and the
+// machine, and what shows the newest sample.
+func (a *App) buildSampling() error {
+	groups, err := cgroup.New(cgroup.Options{Logger: a.logger("cgroup"), Registerer: a.metrics})
+	if err != nil {
+		return fmt.Errorf("cgroups: %w", err)
+	}
+	resolver, err := runtime.New(runtime.Options{Sockets: a.cfg.Runtimes.Sockets(), Logger: a.logger("runtime"), Registerer: a.metrics})
+	if err != nil {
+		return err
+	}
+	a.group.Close("runtime sockets", resolver)
+	net, err := a.buildNetwork()
+	if err != nil {
+		return err
+	}
+	a.sampler, err = sampler.New(sampler.Options{
+		Interval: a.cfg.Interval, StartInterval: time.Second, Groups: sampler.Cgroups(groups), Network: net, Resolver: resolver,
+		Logger: a.logger("sampler"), Registerer: a.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	return a.buildViews()
+}
+
+func (a *App) buildNetwork() (*network.Network, error) {
+	// The sampler's cgroup.System belongs to its goroutine; looking for
+	// processes is done on the network's.
+	processes, err := cgroup.New(cgroup.Options{})
+	if err != nil {
+		return nil, err
+	}
+	net, err := network.New(network.Options{Process: processes.FirstProcess, Logger: a.logger("network"), Registerer: a.metrics})
+	if err != nil {
+		return nil, fmt.Errorf("network: %w", err)
+	}
+	a.group.Cleanup("network counters", func(context.Context) error { net.Close(); return nil })
+	a.group.Go("network pairing", net.Run)
+	return net, nil
+}
+
+func (a *App) buildViews() (err error) {
+	a.host, err = host.New(host.Options{Hostname: a.node, Logger: a.logger("host"), Registerer: a.metrics})
+	if err != nil {
+		return err
+	}
+	a.shown, err = exposition.New(exposition.Options{
+		Containers: a.sampler, Machine: a.host, Own: a.metrics, Node: a.node, Logger: a.logger("exposition"), Registerer: a.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	ticks := make(chan struct{}, 1)
+	a.sampler.Subscribe(func(t sampler.Tick) {
+		a.shown.Observe(t.Time, t.Containers)
+		select {
+		case ticks <- struct{}{}:
+		default: // the last tick is still being looked at; it will see this one
+		}
+	})
+	a.group.Go("sampler", a.sampler.Run)
+	a.group.Go("after each tick", func(ctx context.Context) error { return a.observe(ctx, ticks) })
+	return nil
+}
+
+// observe reads the machine after each tick and hands both to whoever is
+// interested. It is not on the sampler's goroutine: a slow filesystem delays
+// what is shipped, but no sample.
+func (a *App) observe(ctx context.Context, ticks <-chan struct{}) error {
+	var last time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticks:
+		}
+		a.host.Read(ctx, time.Now())
+		a.sampler.View(func(tick time.Time, containers []*reading.Container) {
+			if tick.Equal(last) {
+				return
+			}
+			last = tick
+			a.host.View(func(_ time.Time, machine []series.Point) {
+				for _, f := range a.afterTick {
+					f(observation{tick, containers, machine})
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,157 @@
+// Package up runs everything of one machine in one process: the aggregator,
+// the collector that feeds it, and the way of our own log records into it.
+package up
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"time"
+
+	aggregator "github.com/lubberline/lubberline/aggregator/app"
+	collector "github.com/lubberline/lubberline/collector/app"
+	"github.com/lubberline/lubberline/lifecycle"
+	"github.com/lubberline/lubberline/logging"
+	"github.com/lubberline/lubberline/version"
+)
+
+// closeBound covers the halves' own bounds.
+const closeBound = time.Minute
+
+// Options is what `lubberline up` runs with.
+type Options struct {
+	Config *Config
+	// Out takes the steps and addresses for the person at the terminal.
+	Out io.Writer
+	// Log takes the log records.
+	Log io.Writer
+}
+
+// Run starts everything, tells where it is, and works until ctx ends.
+func Run(ctx context.Context, o Options) error {
+	cfg := o.Config
+	if err := makeAbsolute(&cfg.DataDir); err != nil {
+		return err
+	}
+	cfg.connect()
+	level, err := logging.ParseLevel(cfg.LogLevel)
+	if err != nil {
+		return err
+	}
+	r := &run{cfg: cfg, steps: newSteps(o.Out)}
+	r.steps.say("Lubberline %s, data in %s", version.Version, cfg.DataDir)
+	return r.start(ctx, o.Log, level)
+}
+
+// run is the process while it comes up.
+type run struct {
+	cfg   *Config
+	steps *steps
+	group *lifecycle.Group
+
+	aggregator *aggregator.App
+	collector  *collector.App
+}
+
+func (r *run) start(ctx context.Context, logTo io.Writer, level slog.Level) error {
+	node, err := collector.NodeName(r.cfg.Collector.Node)
+	if err != nil {
+		return err
+	}
+	pipeline := logging.NewPipeline(node)
+	log := logging.New(logTo, level, pipeline)
+	r.group = lifecycle.New(log, closeBound)
+	if err := r.build(ctx, log); err != nil {
+		return err
+	}
+	if a := r.collector.ForwardAddr(); a != nil {
+		if err := pipeline.Start(a.String()); err != nil {
+			return errors.Join(err, r.group.Cleanups())
+		}
+		r.group.Go("own logs", pipeline.Run)
+	}
+	r.group.Go("first figures", func(ctx context.Context) error {
+		r.announce(ctx)
+		<-ctx.Done()
+		return nil
+	})
+	return r.group.Run(ctx)
+}
+
+func (r *run) build(ctx context.Context, log *slog.Logger) (err error) {
+	r.aggregator, err = aggregator.New(ctx, aggregator.Options{
+		Config: r.cfg.Aggregator, DataDir: r.cfg.DataDir, LocalSocket: r.cfg.aggregatorSocket(), Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	r.group.Go("aggregator", r.aggregator.Run)
+	r.steps.step("stores open, APIs on http://%s", r.aggregator.HTTPAddr())
+	r.collector, err = collector.New(collector.Options{
+		Config: r.cfg.Collector, DataDir: filepath.Join(r.cfg.DataDir, "collector"), Logger: log,
+	})
+	if err != nil {
+		return errors.Join(err, closeNow(r.aggregator))
+	}
+	r.group.Go("collector", r.collector.Run)
+	r.steps.step("collector of node %s, samples every %s: metrics on http://%s/metrics, forward on %s",
+		r.collector.Node(), r.cfg.Collector.Interval, addr(r.collector.HTTPAddr()), addr(r.collector.ForwardAddr()))
+	return nil
+}
+
+// closeNow releases what a half has acquired without running it.
+func closeNow(a *aggregator.App) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return a.Run(ctx)
+}
+
+func addr(a net.Addr) string {
+	if a == nil {
+		return "(off)"
+	}
+	return a.String()
+}
+
+// announce waits for the first sample and the first figures, and then says what
+// to try. It only talks: nothing waits for it.
+func (r *run) announce(ctx context.Context) {
+	select {
+	case <-r.collector.Ready():
+	case <-ctx.Done():
+		return
+	}
+	r.steps.step("every container of this machine has been read")
+	r.steps.say("\nReady. Try:\n%s\n", strings.Join(r.suggestions(), "\n"))
+	for r.aggregator.Latest() == nil {
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return
+		}
+	}
+	r.steps.step("first figures: %d objects", len(r.aggregator.Latest().Sets))
+}
+
+func (r *run) suggestions() []string {
+	base := "http://" + r.aggregator.HTTPAddr().String()
+	return []string{
+		fmt.Sprintf("  curl -s %s/api/v1/model/namespaces/docker/pods/", base),
+		fmt.Sprintf("  curl -s '%s/api/v1/logs?text=error&format=text'", base),
+		fmt.Sprintf("  curl -s '%s/api/v1/query?query=topk(5,rate(container_cpu_usage_seconds_total[1m]))'", base),
+	}
+}
+
+func makeAbsolute(path *string) error {
+	abs, err := filepath.Abs(*path)
+	if err != nil {
+		return fmt.Errorf("data_dir %q: %w", *path, err)
+	}
+	*path = abs
+	return nil
+}
