@@ -36,8 +36,9 @@ type Options struct {
 	Registerer   prometheus.Registerer
 }
 
-// System is the control groups of one machine. Watch may run beside the rest;
-// Open, FirstProcess and the Readers belong to one goroutine.
+// System is the control groups of one machine. Watch and FirstProcess may run
+// beside the rest;
+// Open and the Readers belong to one goroutine.
 type System struct {
 	hierarchies Hierarchies
 	proc        string
