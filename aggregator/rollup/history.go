@@ -102,13 +102,16 @@ func (h *History) addValue(p *past, from int, v *Value, labels map[string]string
 	i := p.find(from, v.Metric, labels)
 	if i < 0 {
 		i = len(p.columns)
+		if i == cap(p.columns) { // objects rarely get new figures after the first rates
+			p.columns = append(make([]namedColumn, 0, i+4), p.columns...)
+		}
 		p.columns = append(p.columns, namedColumn{metric: v.Metric, labels: labels})
 	}
 	raw := v.Int
 	if v.Metric.ValueType == catalog.Double {
 		raw = int64(math.Float64bits(v.Float))
 	}
-	p.columns[i].add(h.seq, raw, h.places(v.Metric.Name))
+	p.columns[i].add(int32(h.seq), raw, h.places(v.Metric.Name))
 	return i + 1
 }
 
@@ -152,7 +155,7 @@ func (h *History) points(c *namedColumn, start, end int64) []SeriesPoint {
 	var all []SeriesPoint
 	for seq := max(1, h.seq-int64(h.places(c.metric.Name))+1); seq <= h.seq; seq++ {
 		at := h.times[seq%int64(h.long)]
-		raw, ok := c.at(seq)
+		raw, ok := c.at(int32(seq))
 		if !ok || at < start || at > end {
 			continue
 		}

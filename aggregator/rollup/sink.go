@@ -71,7 +71,7 @@ func (r *runner) run(ctx context.Context) {
 }
 
 // drainTime bounds the exports after the end.
-const drainTime = 5 * time.Second
+const drainTime = 2 * time.Second
 
 func (r *runner) drain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, drainTime)
