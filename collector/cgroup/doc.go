@@ -6,7 +6,9 @@
 // System.Watch walks the hierarchies once, follows one of them with inotify and
 // walks again from time to time, so that nothing missed stays missed. A cgroup
 // is named by its path below the hierarchy's root, "/docker/4f2…"; the root is
-// "/". On v1 a cgroup exists as long as any of the controllers has its path.
+// "/". On v1 the cgroups of all controllers are taken together, but only those
+// of the followed one (memory, where it is mounted) are seen at once; the others
+// are found by the next walk.
 // systemd's mount units hold no processes and are left out.
 //
 // # Reading

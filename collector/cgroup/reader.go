@@ -37,6 +37,7 @@ type Reader struct {
 
 	nextSlow, nextSpec int64
 	phase              int64 // spreads the slow reads of many cgroups over time
+	seen               bool  // was read before
 	slow               bool  // this tick reads the slow files
 	leaf               bool  // no cgroup below it
 	quota              bool  // a CPU quota is set
@@ -102,9 +103,14 @@ func (r *Reader) Close() {
 func (r *Reader) Read(now int64, s *reading.Sample) error {
 	s.Time = now
 	r.lost, r.answered = false, false
-	if due(&r.nextSpec, now, specEvery, 0) {
+	if due(&r.nextSpec, now, specEvery, r.phase) {
 		r.look()
 		r.layout.spec(r, &s.Set)
+		// A runtime makes the cgroup first, hierarchy by hierarchy, and sets its
+		// limits then: what is new is looked at twice.
+		if !r.seen {
+			r.seen, r.nextSpec = true, 0
+		}
 	}
 	r.slow = due(&r.nextSlow, now, slowEvery, r.phase)
 	r.layout.counters(r, s, now)

@@ -37,8 +37,7 @@ type Options struct {
 }
 
 // System is the control groups of one machine. Watch and FirstProcess may run
-// beside the rest;
-// Open and the Readers belong to one goroutine.
+// beside the rest; Open and the Readers belong to one goroutine.
 type System struct {
 	hierarchies Hierarchies
 	proc        string

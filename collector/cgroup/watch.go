@@ -195,19 +195,11 @@ func (w *watcher) appear(id string, now time.Time) {
 	}
 }
 
-// vanish drops a cgroup whose directory went away, unless another hierarchy
-// still has it; a rescan finds out when it does no more.
+// vanish drops a cgroup whose directory went away. Other hierarchies may have it
+// for another moment; should it be there to stay, the next walk finds it anew.
 func (w *watcher) vanish(id string) {
 	if st, ok := statDirectory(filepath.Join(w.primary, id)); ok && st.Ino == w.known[id].inode {
 		return // an event from before the walk that found this one
-	}
-	for _, dir := range w.system.hierarchies.directories() {
-		if st, ok := statDirectory(filepath.Join(dir, id)); ok && dir != w.primary {
-			f := w.known[id]
-			f.inode = st.Ino
-			w.known[id] = f
-			return
-		}
 	}
 	w.forget(id)
 }
