@@ -33,6 +33,9 @@ type Options struct {
 	MaxBytes int64
 	// OutOfOrder is how late a sample may come: 30 minutes.
 	OutOfOrder time.Duration
+	// MinFree is how many bytes of the filesystem are left free: writes fail with
+	// ErrDiskFull below it. 64 MiB, less on filesystems under 1 GiB.
+	MinFree    uint64
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -53,6 +56,7 @@ var ErrDiskFull = errors.New("disk full")
 type Store struct {
 	db      *tsdb.DB
 	metrics *metrics
+	space   *space
 }
 
 // Open opens or makes the store and replays its log. Blocks that cannot be
@@ -81,7 +85,7 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("metric store: open %s: %w", o.Dir, describe(err))
 	}
-	return &Store{db: db, metrics: m}, nil
+	return &Store{db: db, metrics: m, space: &space{dir: o.Dir, reserve: o.MinFree}}, nil
 }
 
 func withDefaults(o Options) Options {
@@ -128,7 +132,7 @@ func describe(err error) error {
 // Appender starts a write. Nothing is stored before its Commit; Commit's errors
 // wrap ErrDiskFull where that is the reason. It is for one goroutine.
 func (s *Store) Appender(ctx context.Context) storage.Appender {
-	return &appender{Appender: s.db.Appender(ctx), metrics: s.metrics}
+	return &appender{Appender: s.db.Appender(ctx), metrics: s.metrics, space: s.space}
 }
 
 // AppenderV2 is Appender in the newer form of Prometheus's interface.
@@ -166,12 +170,15 @@ func (s *Store) Close() error {
 type appender struct {
 	storage.Appender
 	metrics *metrics
+	space   *space
 }
 
 // Commit stores what was appended.
 func (a *appender) Commit() error {
-	err := a.Appender.Commit()
-	if err == nil {
+	err := a.space.check()
+	if err != nil {
+		err = errors.Join(err, a.Appender.Rollback())
+	} else if err = a.Appender.Commit(); err == nil {
 		return nil
 	}
 	a.metrics.commitFailures.Inc()

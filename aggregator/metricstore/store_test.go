@@ -136,3 +136,21 @@ func TestOpenNeedsADirectory(t *testing.T) {
 	_, err = metricstore.Open(metricstore.Options{Dir: file})
 	require.ErrorContains(t, err, file)
 }
+
+func TestNoRoomIsToldBeforeTheDiskIsFull(t *testing.T) {
+	dir := t.TempDir()
+	s, err := metricstore.Open(metricstore.Options{Dir: dir, MinFree: 1 << 60})
+	require.NoError(t, err)
+	app := s.Appender(context.Background())
+	_, err = app.Append(0, labels.FromStrings("__name__", "m"), time.Now().UnixMilli(), 1)
+	require.NoError(t, err)
+	require.ErrorIs(t, app.Commit(), metricstore.ErrDiskFull)
+	require.Empty(t, read(t, s))
+	require.NoError(t, s.Close())
+
+	s = open(t, dir) // with room again
+	now := time.Now().UnixMilli()
+	write(t, s, now)
+	require.Equal(t, []int64{now}, read(t, s))
+	require.NoError(t, s.Close())
+}
