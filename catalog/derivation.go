@@ -32,6 +32,7 @@ type Op string
 
 // The joins.
 const (
+	Plus      Op = "+"
 	Minus     Op = "-"
 	DividedBy Op = "/"
 )

@@ -38,9 +38,12 @@ func storageFigures() []*HeapsterMetric {
 		Kind: Node, How: Last, Metric: "node_filesystem_size_bytes", Second: "node_filesystem_free_bytes",
 		Op: Minus, Scale: 1, Match: rootFilesystem, Max: true,
 	}
+	withLogs := Derivation{
+		Kind: PodContainer, How: Last, Metric: "container_fs_usage_bytes", Second: "container_fs_logs_bytes", Op: Plus, Scale: 1,
+	}
 	return []*HeapsterMetric{
 		gauge("ephemeral_storage/usage", "Local storage used: writable layers and logs; on a node its root filesystem.",
-			chain(last(PodContainer, "container_fs_usage_bytes", 1), []Derivation{hostUsed}, sums(Pod)), true),
+			chain([]Derivation{withLogs}, last(PodContainer, "container_fs_usage_bytes", 1), []Derivation{hostUsed}, sums(Pod)), true),
 		gauge("ephemeral_storage/request", "Guaranteed local storage; 0 when there is no request.",
 			kubeResource(KubeRequests, "ephemeral_storage", 1, nil), false),
 		gauge("ephemeral_storage/limit", "Hard limit on local storage; 0 when there is none.",

@@ -178,10 +178,13 @@ func measure(w *way, at *reading, readings slotReadings) (float64, bool) {
 		if other.label != at.label {
 			continue
 		}
-		if w.Op == catalog.Minus {
-			return v - other.gathered(w.Max), true
-		}
 		d := other.gathered(w.Max)
+		switch w.Op {
+		case catalog.Plus:
+			return v + d, true
+		case catalog.Minus:
+			return v - d, true
+		}
 		return v / d, d != 0
 	}
 	return 0, false

@@ -160,8 +160,11 @@ func TestLimitsOnPlainDocker(t *testing.T) {
 	f.put(tick(0), 1<<28, container("container_spec_memory_limit_bytes", "web", "web")...)
 	f.put(tick(0), 7, container("container_network_transmit_bytes_total", "web", "web", "interface", "eth0")...)
 	f.put(tick(0), 3, container("container_fs_reads_bytes_total", "web", "web", "device", "/dev/vda")...)
+	f.put(tick(0), 100, container("container_fs_usage_bytes", "web", "web", "device", "/dev/vda")...)
+	f.put(tick(0), 20, container("container_fs_logs_bytes", "web", "web")...)
 	f.put(tick(0), 4, host("machine_cpu_cores")...)
 	got := figures(f.r.Tick(tick(0)))
+	require.EqualValues(t, 120, got["namespace:shop/pod:web"]["ephemeral_storage/usage"])
 	for _, key := range []string{"namespace:shop/pod:web/container:web", "namespace:shop/pod:web", "namespace:shop", "cluster", "node:n1"} {
 		require.EqualValues(t, 500, got[key]["cpu/limit"], key)
 		require.EqualValues(t, 1<<28, got[key]["memory/limit"], key)

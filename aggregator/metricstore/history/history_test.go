@@ -123,6 +123,9 @@ func cgroup(put putter, n, start float64, node string, kv ...string) {
 	series("container_memory_failures_total", 100+n*3, "failure_type", "pgfault", "scope", "container")
 	series("container_fs_reads_bytes_total", n*512, "device", "/dev/vda")
 	series("container_fs_usage_bytes", 100+n, "device", "/dev/vda")
+	if start != float64(int64(start/60)*60) { // some have logs
+		series("container_fs_logs_bytes", 5+n)
+	}
 }
 
 // object is the historical API's name for a metric set.
