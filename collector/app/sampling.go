@@ -7,6 +7,7 @@ import (
 
 	"github.com/lubberline/lubberline/collector/cgroup"
 	"github.com/lubberline/lubberline/collector/exposition"
+	"github.com/lubberline/lubberline/collector/filesystem"
 	"github.com/lubberline/lubberline/collector/host"
 	"github.com/lubberline/lubberline/collector/network"
 	"github.com/lubberline/lubberline/collector/reading"
@@ -35,12 +36,17 @@ func (a *App) buildSampling() error {
 		return err
 	}
 	a.group.Close("runtime sockets", resolver)
-	net, err := a.buildNetwork()
+	net, err := a.buildNetwork(groups)
 	if err != nil {
 		return err
 	}
+	disks, err := filesystem.New(filesystem.Options{Logger: a.logger("filesystem"), Registerer: a.metrics})
+	if err != nil {
+		return err
+	}
+	a.group.Go("filesystem usage", disks.Run)
 	a.sampler, err = sampler.New(sampler.Options{
-		Interval: a.cfg.Interval, StartInterval: time.Second, Groups: sampler.Cgroups(groups), Network: net, Resolver: resolver,
+		Interval: a.cfg.Interval, StartInterval: time.Second, Groups: sampler.Cgroups(groups), Network: net, Filesystems: disks, Resolver: resolver,
 		Logger: a.logger("sampler"), Registerer: a.metrics,
 	})
 	if err != nil {
@@ -49,14 +55,8 @@ func (a *App) buildSampling() error {
 	return a.buildViews()
 }
 
-func (a *App) buildNetwork() (*network.Network, error) {
-	// The sampler's cgroup.System belongs to its goroutine; looking for
-	// processes is done on the network's.
-	processes, err := cgroup.New(cgroup.Options{})
-	if err != nil {
-		return nil, err
-	}
-	net, err := network.New(network.Options{Process: processes.FirstProcess, Logger: a.logger("network"), Registerer: a.metrics})
+func (a *App) buildNetwork(groups *cgroup.System) (*network.Network, error) {
+	net, err := network.New(network.Options{Process: groups.FirstProcess, Logger: a.logger("network"), Registerer: a.metrics})
 	if err != nil {
 		return nil, fmt.Errorf("network: %w", err)
 	}

@@ -87,11 +87,16 @@ func compress(c *gin.Context) {
 	c.Writer = plain
 }
 
-// packed writes through a compressor.
+// packed writes through a compressor. gin states the length of what it is given,
+// which is not what goes over the wire.
 type packed struct {
 	gin.ResponseWriter
 	w io.Writer
 }
 
-func (p *packed) Write(b []byte) (int, error)       { return p.w.Write(b) }
-func (p *packed) WriteString(s string) (int, error) { return io.WriteString(p.w, s) }
+func (p *packed) Write(b []byte) (int, error) {
+	p.Header().Del("Content-Length")
+	return p.w.Write(b)
+}
+
+func (p *packed) WriteString(s string) (int, error) { return p.Write([]byte(s)) }
