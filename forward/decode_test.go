@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -214,6 +215,26 @@ func TestDecompressionStopsAtTheLimit(t *testing.T) {
 		require.ErrorIs(t, c.Decompress(len(zeros)-1), ErrTooLong)
 		require.NoError(t, c.Decompress(len(zeros)))
 		require.Len(t, c.Entries, len(zeros))
+	}
+}
+
+func TestLargeChunksAreMeasuredFirst(t *testing.T) {
+	large := bytes.Repeat([]byte("0123456789abcdef"), (6*trusted+160)/16)
+	for name, packed := range map[string][]byte{"gzip": gzipped(large), "zstd": zstandard(large)} {
+		decompress := func(limit int) (*Chunk, error) {
+			c := &Chunk{Entries: packed, FrameOptions: FrameOptions{Compressed: name}, Mode: ModeCompressed}
+			return c, c.Decompress(limit)
+		}
+		c, err := decompress(len(large))
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(large, c.Entries), name)
+
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err = decompress(len(large) - 1)
+		runtime.ReadMemStats(&after)
+		require.ErrorIs(t, err, ErrTooLong)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(len(large)), "what is too long costs no memory")
 	}
 }
 
