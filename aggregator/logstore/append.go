@@ -76,7 +76,7 @@ func (s *Store) splitByDay(batches []logrecord.Batch) map[dayNumber][]run {
 	now := s.opts.Now()
 	oldest, newest := dayOf(now.Add(-s.retention()).UnixNano()), now.Add(maxAhead).UnixNano()
 	for i := range batches {
-		records := batches[i].Records
+		records, id := batches[i].Records, chunkKey(batches[i].ChunkID)
 		for len(records) > 0 {
 			n := s.place(records[0].Time, newest, now)
 			end := 1
@@ -87,7 +87,7 @@ func (s *Store) splitByDay(batches []logrecord.Batch) map[dayNumber][]run {
 				s.metrics.expired.Add(float64(end))
 				s.warn("log records older than the retention are not stored", "records", end, "day", n.start())
 			} else {
-				byDay[n] = append(byDay[n], run{batch: i, chunkID: batches[i].ChunkID, records: records[:end]})
+				byDay[n] = append(byDay[n], run{batch: i, chunkID: id, records: records[:end]})
 			}
 			records = records[end:]
 		}
@@ -213,7 +213,7 @@ func insertChunks(ctx context.Context, conn driver.ExecerContext, catalog string
 		n := min(len(ids), most)
 		args := make([]driver.NamedValue, 0, 2*n)
 		for i, id := range ids[:n] {
-			args = append(args, driver.NamedValue{Ordinal: 2*i + 1, Value: validText(id)},
+			args = append(args, driver.NamedValue{Ordinal: 2*i + 1, Value: id},
 				driver.NamedValue{Ordinal: 2*i + 2, Value: next + int64(i)})
 		}
 		statement := "INSERT INTO " + catalog + ".chunks (id, n) VALUES (?, ?)" + strings.Repeat(", (?, ?)", n-1)

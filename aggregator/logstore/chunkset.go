@@ -1,6 +1,23 @@
 package logstore
 
-import "crypto/sha256"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"unicode/utf8"
+)
+
+// maxChunkID is the longest chunk id, in bytes, that is stored as it came.
+const maxChunkID = 200
+
+// chunkKey is what a chunk id is known by: itself, or where it is very long or
+// no UTF-8 the hash of its bytes. Replacing bad bytes would make one of two ids.
+func chunkKey(id string) string {
+	if len(id) <= maxChunkID && utf8.ValidString(id) {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
 
 // chunkHash stands for a chunk id: 128 bits, so that a million ids a day meet
 // by accident once in 10^26 days.

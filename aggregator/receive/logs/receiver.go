@@ -154,7 +154,7 @@ func (r *Receiver) Handle(ctx context.Context, c *forward.Chunk, done func(error
 		done(nil)
 		return
 	}
-	r.enqueue(&item{batch: logrecord.Batch{ChunkID: validString(c.FrameOptions.Chunk), Records: records}, dones: []func(error){done}})
+	r.enqueue(&item{batch: logrecord.Batch{ChunkID: c.FrameOptions.Chunk, Records: records}, dones: []func(error){done}})
 }
 
 func (r *Receiver) account(c *forward.Chunk, records int, result result) {
