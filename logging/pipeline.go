@@ -20,6 +20,9 @@ const (
 	pipelineBuffer  = 1024
 	pipelineTimeout = 3 * time.Second
 	drainTime       = time.Second
+	// A record that is not taken is offered again for a minute.
+	postAgain    = time.Second
+	postAttempts = 60
 )
 
 // Pipeline posts log records to a forward input. What comes
@@ -28,6 +31,7 @@ type Pipeline struct {
 	host    string
 	records chan entry
 	dropped atomic.Uint64
+	pause   time.Duration
 	client  *fluent.Fluent // set by Start
 }
 
@@ -39,7 +43,7 @@ type entry struct {
 
 // NewPipeline makes a pipeline that does not send yet; host is the node's name.
 func NewPipeline(host string) *Pipeline {
-	return &Pipeline{host: host, records: make(chan entry, pipelineBuffer)}
+	return &Pipeline{host: host, records: make(chan entry, pipelineBuffer), pause: postAgain}
 }
 
 // Start sets the forward input to post to, at "host:port" or "unix:///path".
@@ -58,7 +62,7 @@ func (p *Pipeline) Start(address string) error {
 
 func clientConfig(address string) (fluent.Config, error) {
 	cfg := fluent.Config{
-		SubSecondPrecision: true, RequestAck: true, MaxRetry: 3,
+		SubSecondPrecision: true, RequestAck: true, MaxRetry: 1,
 		Timeout: pipelineTimeout, WriteTimeout: pipelineTimeout, ReadTimeout: pipelineTimeout,
 	}
 	if path, ok := strings.CutPrefix(address, "unix://"); ok {
@@ -81,7 +85,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	for {
 		select {
 		case e := <-p.records:
-			p.post(e)
+			p.insist(ctx, e)
 		case <-ctx.Done():
 			p.drain()
 			return nil
@@ -89,20 +93,42 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	}
 }
 
+// insist posts a record until it is taken; the others wait behind it. The input
+// takes nothing while the disk is full, and tells of it by records of its own:
+// without a pause here, that would go round as fast as it can.
+func (p *Pipeline) insist(ctx context.Context, e entry) {
+	again := time.NewTimer(0)
+	defer again.Stop()
+	for attempt := range postAttempts {
+		if p.client.PostWithTime(e.tag, e.time, e.fields) == nil {
+			return
+		}
+		if attempt == postAttempts-1 {
+			break
+		}
+		again.Reset(p.pause)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			p.drop()
+			return
+		}
+	}
+	p.drop()
+}
+
+func (p *Pipeline) drop() { p.dropped.Add(1) }
+
 func (p *Pipeline) drain() {
 	for end := time.Now().Add(drainTime); time.Now().Before(end); {
 		select {
 		case e := <-p.records:
-			p.post(e)
+			if p.client.PostWithTime(e.tag, e.time, e.fields) != nil {
+				p.drop()
+			}
 		default:
 			return
 		}
-	}
-}
-
-func (p *Pipeline) post(e entry) {
-	if err := p.client.PostWithTime(e.tag, e.time, e.fields); err != nil {
-		p.dropped.Add(1)
 	}
 }
 
@@ -113,7 +139,7 @@ func (p *Pipeline) offer(e entry) {
 	select {
 	case p.records <- e:
 	default:
-		p.dropped.Add(1)
+		p.drop()
 	}
 }
 
