@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ type lineLoad struct {
 	word  string // in every line of this load, and nowhere else
 	rate  int    // lines a second, all files together
 	files []*lineFile
+	now   atomic.Int64 // lines written so far
 	stop  chan struct{}
 	done  chan error
 }
@@ -87,6 +89,7 @@ func (l *lineLoad) run() error {
 				return err
 			}
 		}
+		l.now.Store(int64(due * len(l.files)))
 	}
 }
 

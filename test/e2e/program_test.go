@@ -43,7 +43,7 @@ func start(t *testing.T, name string, args ...string) *program {
 	t.Cleanup(func() {
 		p.kill9()
 		if t.Failed() {
-			t.Logf("output of %s:\n%s", name, p.out.tail(6000))
+			t.Logf("output of %s:\n%s", name, p.out.tail(20000))
 		}
 	})
 	return p
