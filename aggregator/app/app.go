@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/prometheus/promql"
@@ -56,6 +57,7 @@ type App struct {
 	rollup      *rollup.Rollup
 	historical  heapster.History
 
+	router      *gin.Engine    // what both listeners serve
 	http, local *listen.Server // local may be nil
 	forward     net.Addr
 }

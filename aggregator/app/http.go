@@ -12,6 +12,7 @@ import (
 	"github.com/lubberline/lubberline/aggregator/api/elastic"
 	"github.com/lubberline/lubberline/aggregator/api/heapster"
 	apilogs "github.com/lubberline/lubberline/aggregator/api/logs"
+	"github.com/lubberline/lubberline/aggregator/api/openapi"
 	apiprometheus "github.com/lubberline/lubberline/aggregator/api/prometheus"
 	"github.com/lubberline/lubberline/aggregator/api/resourcemetrics"
 	"github.com/lubberline/lubberline/aggregator/receive/remotewrite"
@@ -24,15 +25,15 @@ const maxBody = 64 << 20
 
 // buildHTTP binds the listeners and routes everything that is answered.
 func (a *App) buildHTTP(localSocket string) error {
-	handler, err := a.routes()
-	if err != nil {
+	if err := a.route(); err != nil {
 		return err
 	}
-	a.http, err = a.serve("http", listen.Options{Address: a.cfg.HTTP, Security: a.cfg.HTTPSecurity}, handler)
+	var err error
+	a.http, err = a.serve("http", listen.Options{Address: a.cfg.HTTP, Security: a.cfg.HTTPSecurity}, a.router)
 	if err != nil || localSocket == "" {
 		return err
 	}
-	a.local, err = a.serve("local http", listen.Options{Address: "unix://" + localSocket}, handler)
+	a.local, err = a.serve("local http", listen.Options{Address: "unix://" + localSocket}, a.router)
 	return err
 }
 
@@ -47,25 +48,30 @@ func (a *App) serve(name string, o listen.Options, handler http.Handler) (*liste
 	return server, nil
 }
 
-func (a *App) routes() (http.Handler, error) {
+// route makes the router.
+func (a *App) route() error {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	r.RedirectTrailingSlash = true
 	if err := r.SetTrustedProxies(nil); err != nil {
-		return nil, err
+		return err
 	}
 	r.Use(a.recovered, limitBody)
 	for _, register := range []func(gin.IRouter) error{a.routeHeapster, a.routeReceive, a.routePrometheus, a.routeHealth} {
 		if err := register(r); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	apilogs.Register(r, a.logStore)
 	elastic.Register(r.Group("/elastic"), a.logStore)
+	if err := openapi.Register(r, version.Version); err != nil {
+		return err
+	}
 	if listen.IsLoopback(a.cfg.HTTP) {
 		routeProfiles(r)
 	}
-	return r, nil
+	a.router = r
+	return nil
 }
 
 func (a *App) routeHeapster(r gin.IRouter) error {
