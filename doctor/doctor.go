@@ -47,7 +47,7 @@ type check func(context.Context, Options) []Finding
 // Examine runs every check. It never fails: what cannot be read is a finding.
 func Examine(ctx context.Context, o Options) []Finding {
 	var all []Finding
-	for _, c := range []check{checkKernel, checkCgroups, checkPressure, checkPrivileges, checkLimits, checkRuntimes, checkDisk, checkPorts} {
+	for _, c := range []check{checkKernel, checkCgroups, checkBlockIO, checkPressure, checkPrivileges, checkLimits, checkRuntimes, checkDisk, checkPorts} {
 		all = append(all, c(ctx, o)...)
 	}
 	return all

@@ -92,3 +92,11 @@ func TestExamineThisMachine(t *testing.T) {
 		require.Contains(t, out.String(), name)
 	}
 }
+
+func TestBlockIONotCounted(t *testing.T) {
+	mountinfo := "43 30 0:33 / /sys/fs/cgroup/blkio rw - cgroup cgroup rw,blkio\n"
+	root := fixture(t, map[string]string{"proc/self/mountinfo": mountinfo, "sys/fs/cgroup/blkio/blkio.throttle.io_service_bytes_recursive": "Total 0\n"})
+	require.Equal(t, Cost, Worst(checkBlockIO(t.Context(), Options{Root: root})))
+	root = fixture(t, map[string]string{"proc/self/mountinfo": mountinfo, "sys/fs/cgroup/blkio/blkio.throttle.io_service_bytes_recursive": "8:0 Read 4096\nTotal 4096\n"})
+	require.Empty(t, checkBlockIO(t.Context(), Options{Root: root}))
+}
