@@ -50,6 +50,15 @@ type Security struct {
 	TokenFile string `yaml:"token_file"`
 }
 
+// Check reports whether the address may be bound with what is configured, so
+// that a configuration can be refused before anything is opened.
+func (s Security) Check(address string) error {
+	if (s.CertFile == "") != (s.KeyFile == "") {
+		return fmt.Errorf("address %q: cert_file and key_file go together", address)
+	}
+	return CheckPolicy(address, s.CertFile != "", s.TokenFile != "")
+}
+
 // Server is a bound listener that waits for Serve.
 type Server struct {
 	listener net.Listener
@@ -60,11 +69,11 @@ type Server struct {
 // New binds the address. It refuses an address beyond loopback without TLS and
 // a token, and says which of them is missing.
 func New(o Options) (*Server, error) {
-	token, err := readToken(o.TokenFile)
-	if err != nil {
+	if err := o.Check(o.Address); err != nil {
 		return nil, err
 	}
-	if err := checkPolicy(o.Address, o.Security, token); err != nil {
+	token, err := readToken(o.TokenFile)
+	if err != nil {
 		return nil, err
 	}
 	l, err := bindTLS(o.Address, o.CertFile, o.KeyFile, "h2", "http/1.1")
@@ -167,13 +176,6 @@ func IsLoopback(address string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
-}
-
-func checkPolicy(address string, s Security, token string) error {
-	if (s.CertFile == "") != (s.KeyFile == "") {
-		return fmt.Errorf("address %q: cert_file and key_file go together", address)
-	}
-	return CheckPolicy(address, s.CertFile != "", token != "")
 }
 
 func readToken(path string) (string, error) {

@@ -39,6 +39,13 @@ type ForwardConfig struct {
 	KeyFile       string `yaml:"key_file"`
 }
 
+func (f ForwardConfig) check() error {
+	if f.Listen == "" {
+		return nil
+	}
+	return listen.CheckPolicy(f.Listen, f.CertFile != "", f.SharedKeyFile != "")
+}
+
 // StoreConfig bounds a store on disk.
 type StoreConfig struct {
 	Retention time.Duration `yaml:"retention"`
@@ -84,6 +91,11 @@ func (c *Config) Validate() error {
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if c.HTTP == "" {
 		fail("http: missing")
+	} else if err := c.HTTPSecurity.Check(c.HTTP); err != nil {
+		fail("http: %w", err)
+	}
+	if err := c.Forward.check(); err != nil {
+		fail("forward: %w", err)
 	}
 	if c.Resolution < time.Second || c.Resolution%time.Second != 0 {
 		fail("resolution: %s: want whole seconds, at least 1s", c.Resolution)

@@ -14,12 +14,13 @@ import (
 	"github.com/lubberline/lubberline/config"
 	"github.com/lubberline/lubberline/forward"
 	"github.com/lubberline/lubberline/listen"
+	"github.com/lubberline/lubberline/logging"
 )
 
 func (a *App) openStores() (err error) {
 	a.metricStore, err = metricstore.Open(metricstore.Options{
 		Dir: a.path("metrics"), Retention: a.cfg.Metrics.Retention, MaxBytes: int64(a.cfg.Metrics.MaxSize),
-		Logger: a.logger("metricstore"), Registerer: a.metrics,
+		Logger: logging.Quiet(a.logger("metricstore")), Registerer: a.metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("metric store: %w", err)

@@ -140,6 +140,16 @@ func (c *Config) Validate() error {
 	if err := checkURL(c.RemoteWrite.URL); err != nil {
 		fail("remote_write.url: %w", err)
 	}
+	if c.HTTP != "" {
+		if err := c.HTTPSecurity.Check(c.HTTP); err != nil {
+			fail("http: %w", err)
+		}
+	}
+	if f := c.Forward; f.Listen != "" {
+		if err := listen.CheckPolicy(f.Listen, f.CertFile != "", f.SharedKeyFile != ""); err != nil {
+			fail("forward: %w", err)
+		}
+	}
 	for i, f := range c.Logs.Files {
 		if err := f.validate(); err != nil {
 			fail("logs.files[%d].%w", i, err)
