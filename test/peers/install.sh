@@ -2,7 +2,8 @@
 # Installs what a fresh Debian machine lacks for `make test`: Docker and containerd
 # and a static busybox for images, a JDK and Maven for Elasticsearch, a C
 # compiler for cgo. Does nothing where everything is there. Needs root for the
-# rest. InfluxDB 2.7 also wants cargo; without it 2.x is not tested.
+# rest. InfluxDB 2.7 also wants cargo, which is not
+# installed here; without it 2.x is not tested.
 set -eu
 
 missing=""
@@ -19,6 +20,11 @@ want javac openjdk-17-jdk-headless
 want mvn maven
 want gcc gcc
 want ip iproute2
+# InfluxDB 2.7 is partly Rust and wants clang; nothing else does.
+if command -v cargo >/dev/null 2>&1; then
+	want clang clang
+	want pkg-config pkg-config
+fi
 # A busybox that is not static cannot run in an image of its own.
 if command -v busybox >/dev/null 2>&1 && command -v ldd >/dev/null 2>&1 && ldd "$(command -v busybox)" >/dev/null 2>&1; then
 	missing="$missing busybox-static"
