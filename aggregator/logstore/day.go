@@ -145,14 +145,36 @@ func (s *Store) attach(ctx context.Context, d *day) error {
 	if d.gone || (d.generation == s.engine.generation && d.state != nil) {
 		return nil
 	}
-	err := s.attachLocked(ctx, d)
+	err := s.attachOrMake(ctx, d)
 	if isPassing(err) {
 		return err
 	}
 	if err := s.quarantine(d, err); err != nil {
 		return err
 	}
-	return s.attachLocked(ctx, d)
+	return s.attachOrMake(ctx, d)
+}
+
+// attachOrMake leaves no half of a file behind when it cannot be made: with a
+// full disk that would be taken for a broken one at the next attempt.
+func (s *Store) attachOrMake(ctx context.Context, d *day) error {
+	_, missing := os.Stat(d.path)
+	err := s.attachLocked(ctx, d)
+	if err == nil || !errors.Is(missing, os.ErrNotExist) {
+		return err
+	}
+	s.forceDetach(d)
+	return errors.Join(err, removeDay(d.path))
+}
+
+// removeDay removes the files of a day.
+func removeDay(path string) error {
+	for _, p := range []string{path, path + ".wal"} {
+		if err := os.Remove(p); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Store) attachLocked(ctx context.Context, d *day) error {

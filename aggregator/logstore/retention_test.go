@@ -99,17 +99,64 @@ func TestSizeCapDeletesOldestHoursOfToday(t *testing.T) {
 	require.NoError(t, s.Append(t.Context(), []logrecord.Batch{batch("after", noon, 10)}))
 }
 
-// TestFullDisk needs root to mount a small file system.
-func TestFullDisk(t *testing.T) {
+// tinyDisk mounts a small file system; fill leaves so many bytes free on it.
+func tinyDisk(t *testing.T) (dir string, fill func(free int)) {
+	t.Helper()
 	if os.Getenv("LUBBERLINE_REAL") == "" {
 		t.Skip("set LUBBERLINE_REAL=1 and be root to mount a small file system")
 	}
-	dir := t.TempDir()
+	dir = t.TempDir()
 	require.NoError(t, unix.Mount("tmpfs", dir, "tmpfs", 0, "size=24m"))
 	t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, 0)) })
+	return dir, func(free int) {
+		var fs unix.Statfs_t
+		require.NoError(t, unix.Statfs(dir, &fs))
+		size := max(0, int(fs.Bavail)*int(fs.Bsize)-free)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "ballast"), make([]byte, size), 0o600))
+	}
+}
+
+// TestFullDiskBeforeTheFirstFile: neither a file that cannot be made nor one
+// that cannot be opened is taken for a broken one.
+func TestFullDiskBeforeTheFirstFile(t *testing.T) {
+	dir, fill := tinyDisk(t)
+	unbroken := func(names ...string) {
+		t.Helper()
+		found, err := filepath.Glob(filepath.Join(dir, "*.duckdb*"))
+		require.NoError(t, err)
+		for i := range found {
+			found[i] = filepath.Base(found[i])
+		}
+		require.ElementsMatch(t, names, found)
+	}
 	s := openStore(t, Options{Dir: dir})
-	ballast := filepath.Join(dir, "ballast")
-	require.NoError(t, os.WriteFile(ballast, make([]byte, 12<<20), 0o600))
+	for free := 0; free < 64<<10; free += 4096 {
+		fill(free)
+		err := s.Append(t.Context(), []logrecord.Batch{noise("a", noon, 1000, time.Millisecond)})
+		require.ErrorIs(t, err, ErrDiskFull)
+		require.NoError(t, os.Remove(filepath.Join(dir, "ballast")))
+	}
+	require.NoError(t, s.Append(t.Context(), []logrecord.Batch{noise("a", noon, 1000, time.Millisecond)}))
+	require.Equal(t, 1000, count(t, s))
+	require.NoError(t, s.Close())
+
+	day := dayOf(noon.UnixNano()).fileName()
+	fill(0)
+	s = openStore(t, Options{Dir: dir})
+	err := s.Append(t.Context(), []logrecord.Batch{noise("b", noon, 1000, time.Millisecond)})
+	require.ErrorIs(t, err, ErrDiskFull)
+	require.NoError(t, os.Remove(filepath.Join(dir, "ballast")))
+	require.NoError(t, s.Append(t.Context(), []logrecord.Batch{noise("b", noon, 1000, time.Millisecond)}))
+	require.Equal(t, 2000, count(t, s))
+	require.NoError(t, s.Close())
+	unbroken(day)
+}
+
+// TestFullDisk needs root to mount a small file system.
+func TestFullDisk(t *testing.T) {
+	dir, fill := tinyDisk(t)
+	s := openStore(t, Options{Dir: dir})
+	fill(12 << 20)
 	stored, failed := 0, 0
 	for i := 0; failed < 3; i++ {
 		require.Less(t, i, 200)
@@ -125,7 +172,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	require.Positive(t, stored)
 	require.Equal(t, stored*1000, count(t, s))
-	require.NoError(t, os.Remove(ballast))
+	require.NoError(t, os.Remove(filepath.Join(dir, "ballast")))
 	for i := range stored + 5 {
 		require.NoError(t, s.Append(t.Context(), []logrecord.Batch{noise(fmt.Sprint(i), noon, 1000, time.Millisecond)}))
 	}
