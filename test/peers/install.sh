@@ -2,8 +2,8 @@
 # Installs what a fresh Debian machine lacks for `make test`: Docker and containerd
 # and a static busybox for images, a JDK and Maven for Elasticsearch, a C
 # compiler for cgo. Does nothing where everything is there. Needs root for the
-# rest. InfluxDB 2.7 also wants cargo, which is not
-# installed here; without it 2.x is not tested.
+# rest. InfluxDB 2.7 also wants cargo, which is not installed here; without it
+# 2.x is not tested.
 set -eu
 
 missing=""
