@@ -179,13 +179,20 @@ func show(rows []row) error {
 		fmt.Fprintf(w, "%d\t%s\t%s\t%.1f\t%.2f\t%.1f\t%.1f\t%d\t%s\t%s\t", r.n, r.load, r.program, r.perSample(),
 			100*r.CPU.Seconds()/r.Wall.Seconds(), float64(r.Samples)/r.Wall.Seconds(), float64(r.RSS)/(1<<20), r.Files,
 			ratio(r, rows, "floor"), ratio(r, rows, "ours"))
-		if r.program == "ours" {
-			fmt.Fprintf(w, "%.1f\t%d\t%v\t\n", float64(r.Scrape.Microseconds())/1000, r.ScrapeBytes>>10, r.Spacing)
-		} else {
-			fmt.Fprint(w, "\t\t\t\n")
-		}
+		fmt.Fprintln(w, scraped(r)+"\t")
 	}
 	return w.Flush()
+}
+
+// scraped is the last columns of a row.
+func scraped(r row) string {
+	switch {
+	case r.Scrape == 0:
+		return "\t\t"
+	case r.program == "ours":
+		return fmt.Sprintf("%.1f\t%d\t%v", float64(r.Scrape.Microseconds())/1000, r.ScrapeBytes>>10, r.Spacing)
+	}
+	return fmt.Sprintf("%.1f\t%d\t", float64(r.Scrape.Microseconds())/1000, r.ScrapeBytes>>10)
 }
 
 // ratio is how much dearer a sample is than another program's.

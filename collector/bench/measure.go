@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/lubberline/lubberline/collector/bench/result"
@@ -47,13 +46,6 @@ func readMembers(path string) (all []member, err error) {
 		return nil, fmt.Errorf("read the cgroups to watch: %w", err)
 	}
 	return all, json.Unmarshal(text, &all)
-}
-
-// cpu is the CPU time this process has used.
-func cpu() time.Duration {
-	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func isOurs(id string) bool { return strings.HasPrefix(id, prefix) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"sync/atomic"
 	"time"
 
@@ -84,24 +83,6 @@ func ours(ctx context.Context, s settings) error {
 		r.Spacing = time.Duration(w.spacing.Load())
 		mux := http.NewServeMux()
 		e.Register(mux)
-		r.Scrape, r.ScrapeBytes = scrape(ctx, mux)
+		r.Scrape, r.ScrapeBytes = result.Scrape(ctx, mux)
 	})
-}
-
-// scrape measures GET /metrics, each time after a new sample.
-func scrape(ctx context.Context, h http.Handler) (each time.Duration, size int) {
-	const times = 5
-	for range times {
-		select {
-		case <-ctx.Done():
-			return 0, 0
-		case <-time.After(time.Second):
-		}
-		answer := httptest.NewRecorder()
-		before := cpu()
-		h.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-		each += cpu() - before
-		size = answer.Body.Len()
-	}
-	return each / times, size
 }

@@ -16,9 +16,13 @@ import (
 	"github.com/google/cadvisor/lib/cache/memory"
 	"github.com/google/cadvisor/lib/container"
 	"github.com/google/cadvisor/lib/manager"
+	cadvisormetrics "github.com/google/cadvisor/lib/metrics"
 	info "github.com/google/cadvisor/lib/model"
 	"github.com/google/cadvisor/lib/storage"
 	"github.com/google/cadvisor/lib/utils/sysfs"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"k8s.io/utils/clock"
 
 	"github.com/lubberline/lubberline/collector/bench/result"
 )
@@ -63,5 +67,8 @@ func run(ctx context.Context, d time.Duration) error {
 	if err != nil {
 		return err
 	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(cadvisormetrics.NewPrometheusCollector(m, nil, metrics, clock.RealClock{}, info.RequestOptions{IdType: info.TypeName, Count: 1, Recursive: true}))
+	r.Scrape, r.ScrapeBytes = result.Scrape(ctx, promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	return json.NewEncoder(os.Stdout).Encode(r)
 }

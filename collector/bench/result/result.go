@@ -4,6 +4,8 @@ package result
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"syscall"
@@ -20,8 +22,8 @@ type Result struct {
 	// Spacing is the largest deviation of two successive samples' distance from
 	// the interval; of ours only.
 	Spacing time.Duration
-	// Scrape is the CPU time of one scrape of /metrics, and its size; of ours
-	// only.
+	// Scrape is the CPU time of one scrape of /metrics, and its size; not of the
+	// floor.
 	Scrape      time.Duration
 	ScrapeBytes int
 }
@@ -41,6 +43,23 @@ func Measure(ctx context.Context, settle, d time.Duration, samples func() uint64
 	entries, err := os.ReadDir("/proc/self/fd")
 	r.Files = len(entries)
 	return r, err
+}
+
+// Scrape measures GET /metrics on a handler, each time after a new sample. The
+// process goes on sampling meanwhile, which is little beside it.
+func Scrape(ctx context.Context, h http.Handler) (each time.Duration, size int) {
+	const times = 5
+	for range times {
+		if wait(ctx, time.Second) != nil {
+			return 0, 0
+		}
+		answer := httptest.NewRecorder()
+		before := cpu()
+		h.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		each += cpu() - before
+		size = answer.Body.Len()
+	}
+	return each / times, size
 }
 
 func wait(ctx context.Context, d time.Duration) error {
