@@ -15,6 +15,7 @@ import (
 
 	aggregator "github.com/lubberline/lubberline/aggregator/app"
 	collector "github.com/lubberline/lubberline/collector/app"
+	"github.com/lubberline/lubberline/doctor"
 	"github.com/lubberline/lubberline/lifecycle"
 	"github.com/lubberline/lubberline/logging"
 	"github.com/lubberline/lubberline/version"
@@ -127,6 +128,7 @@ func (r *run) announce(ctx context.Context) {
 		return
 	}
 	r.steps.step("every container of this machine has been read")
+	r.tellCosts(ctx)
 	r.steps.say("\nReady. Try:\n%s\n", strings.Join(r.suggestions(), "\n"))
 	for r.aggregator.Latest() == nil {
 		select {
@@ -136,6 +138,16 @@ func (r *run) announce(ctx context.Context) {
 		}
 	}
 	r.steps.step("first figures: %d objects", len(r.aggregator.Latest().Sets))
+}
+
+// tellCosts says what this machine, or our rights on it, keep us from showing.
+func (r *run) tellCosts(ctx context.Context) {
+	findings := doctor.Examine(ctx, doctor.Options{DataDir: r.cfg.DataDir, Sockets: r.cfg.Collector.Runtimes.Sockets()})
+	for _, f := range findings {
+		if f.Status != doctor.OK {
+			r.steps.say("         %s: %s", f.Seen, f.Means)
+		}
+	}
 }
 
 func (r *run) suggestions() []string {
