@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -22,8 +21,6 @@ import (
 const (
 	faultContainers = 10
 	faultLineRate   = 2_000
-	linesWhileFull  = 12_000
-	smallDiskSize   = 96 << 20
 	// mostMemory is what no fault may make the program need.
 	mostMemory = 400 << 20
 )
@@ -53,8 +50,8 @@ func TestFaultsLeaveTheRestAlone(t *testing.T) {
 	m.alive()
 	m.expectSmall()
 
-	full := disk.whileFull(m, lines)
-	m.eventually("samples go on", func() error { return m.sampledAfter(prefix, full.to) })
+	full := disk.whileFull(m.api, m.program, lines, "no space left", "spool=logs", "spool=metrics", "cannot spool samples")
+	m.eventually("samples go on", func() error { return m.sampledAfter(prefix, faultContainers, full.to) })
 	lines.finish(t)
 	until := time.Now()
 	t.Logf("%d lines in %s, disk full %s", lines.total(), until.Sub(begin), full)
@@ -67,62 +64,6 @@ func TestFaultsLeaveTheRestAlone(t *testing.T) {
 	lines.expectOnce(m.api, begin)
 	again := outage{until, time.Now()}
 	m.expectSamples(prefix, faultContainers, begin.Add(5*time.Second), time.Now(), []outage{full, again})
-}
-
-// tinyDisk is a filesystem in memory.
-type tinyDisk struct {
-	t   *testing.T
-	dir string
-}
-
-// smallDisk mounts one, and makes dir for it.
-func smallDisk(t *testing.T, dir string) *tinyDisk {
-	t.Helper()
-	require.NoError(t, os.Mkdir(dir, 0o700))
-	require.NoError(t, syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", smallDiskSize)), "mount a small disk")
-	t.Cleanup(func() {
-		require.Eventually(t, func() bool { return syscall.Unmount(dir, 0) == nil }, waitLong, poll, "unmount %s", dir)
-	})
-	return &tinyDisk{t, dir}
-}
-
-// whileFull fills the disk until the program has noticed that it can spool
-// neither lines nor samples and a good many more lines have been written, and
-// frees it again.
-func (d *tinyDisk) whileFull(m *machine, lines *lineLoad) outage {
-	d.t.Helper()
-	ballast, err := os.Create(filepath.Join(d.dir, "ballast"))
-	require.NoError(d.t, err)
-	defer ballast.Close()
-	full, before := outage{from: time.Now()}, lines.now.Load()
-	m.eventually("the full disk is noticed", func() error {
-		if err := fill(ballast); err != nil {
-			return err
-		}
-		m.alive()
-		if n := lines.now.Load() - before; n < linesWhileFull {
-			return fmt.Errorf("%d lines so far", n)
-		}
-		return m.printed("no space left", "spool=logs", "spool=metrics", "cannot spool samples")
-	})
-	require.NoError(d.t, os.Remove(ballast.Name()))
-	require.NoError(d.t, ballast.Close())
-	full.to = time.Now()
-	return full
-}
-
-// fill writes until nothing more fits.
-func fill(file *os.File) error {
-	for size := 1 << 20; size >= 4096; {
-		_, err := file.Write(make([]byte, size))
-		switch {
-		case errors.Is(err, syscall.ENOSPC):
-			size /= 2
-		case err != nil:
-			return err
-		}
-	}
-	return nil
 }
 
 // printed says which of the texts the program has not printed.
@@ -228,10 +169,10 @@ func (m *machine) expectOwnRecords(text, tag string) {
 	})
 }
 
-func (m *machine) sampledAfter(prefix string, after time.Time) error {
-	found, err := m.matrix(cpuOf(prefix), after)
-	if err == nil && len(found) != faultContainers {
-		err = fmt.Errorf("%d of %d containers", len(found), faultContainers)
+func (a api) sampledAfter(prefix string, count int, after time.Time) error {
+	found, err := a.matrix(cpuOf(prefix), after)
+	if err == nil && len(found) != count {
+		err = fmt.Errorf("%d of %d containers", len(found), count)
 	}
 	return err
 }

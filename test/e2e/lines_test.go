@@ -232,7 +232,11 @@ func (l *lineLoad) expectOnce(a api, since time.Time) {
 		}
 		return err
 	})
-	seen := l.read(a, since)
+	l.requireOnce(a.t, l.read(a, since))
+}
+
+func (l *lineLoad) requireOnce(t *testing.T, seen [][]byte) {
+	t.Helper()
 	var wrong []string
 	for i, f := range l.files {
 		for n := range max(f.written, len(seen[i])) {
@@ -241,7 +245,7 @@ func (l *lineLoad) expectOnce(a api, since time.Time) {
 			}
 		}
 	}
-	require.Empty(a.t, wrong, "of %d lines", l.total())
+	require.Empty(t, wrong, "of %d lines", l.total())
 }
 
 func at(counts []byte, i int) byte {
@@ -254,10 +258,7 @@ func at(counts []byte, i int) byte {
 // read pages through all lines, and counts each by its file and number.
 func (l *lineLoad) read(a api, since time.Time) [][]byte {
 	a.t.Helper()
-	seen := make([][]byte, len(l.files))
-	for i, f := range l.files {
-		seen[i] = make([]byte, f.written)
-	}
+	seen := l.nothingSeen()
 	q := l.query(since)
 	q.Set("order", "asc")
 	q.Set("limit", "10000")
@@ -270,17 +271,31 @@ func (l *lineLoad) read(a api, since time.Time) [][]byte {
 		}
 		require.NoError(a.t, a.json("/api/v1/logs?"+q.Encode(), &page))
 		for _, e := range page.Entries {
-			var file, number int
-			rest, ok := strings.CutPrefix(e.Message, l.word+" f")
-			require.True(a.t, ok, "a line that is not one of the load's: %q", e.Message)
-			_, err := fmt.Sscanf(rest, "%02d %09d", &file, &number)
-			require.NoError(a.t, err, e.Message)
-			require.Less(a.t, number, len(seen[file]), "a line that was not written: %q", e.Message)
-			seen[file][number]++
+			l.see(a.t, seen, e.Message)
 		}
 		if page.Next == "" {
 			return seen
 		}
 		q.Set("cursor", page.Next)
 	}
+}
+
+// nothingSeen is a counter for each line of each file.
+func (l *lineLoad) nothingSeen() [][]byte {
+	seen := make([][]byte, len(l.files))
+	for i, f := range l.files {
+		seen[i] = make([]byte, f.written)
+	}
+	return seen
+}
+
+// see counts a line.
+func (l *lineLoad) see(t *testing.T, seen [][]byte, message string) {
+	var file, number int
+	rest, ok := strings.CutPrefix(message, l.word+" f")
+	require.True(t, ok, "a line that is not one of the load's: %q", message)
+	_, err := fmt.Sscanf(rest, "%02d %09d", &file, &number)
+	require.NoError(t, err, message)
+	require.Less(t, number, len(seen[file]), "a line that was not written: %q", message)
+	seen[file][number]++
 }
