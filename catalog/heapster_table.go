@@ -48,10 +48,6 @@ func last(kind ObjectKind, metric string, scale float64, match ...Match) []Deriv
 	return []Derivation{{Kind: kind, How: Last, Metric: metric, Scale: scale, Match: match}}
 }
 
-func rate(kind ObjectKind, metric string, scale float64, match ...Match) []Derivation {
-	return []Derivation{{Kind: kind, How: Rate, Metric: metric, Scale: scale, Match: match}}
-}
-
 // heapsterTable is the specification's table, family by family.
 func heapsterTable() []*HeapsterMetric {
 	var all []*HeapsterMetric

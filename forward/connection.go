@@ -111,7 +111,7 @@ func (c *connection) serve() {
 
 // quietEnd tells whether an error is only the connection's or the server's end.
 func quietEnd(err error) bool {
-	return err == nil || err == io.EOF || errors.Is(err, errStopping) || errors.Is(err, net.ErrClosed)
+	return err == nil || errors.Is(err, io.EOF) || errors.Is(err, errStopping) || errors.Is(err, net.ErrClosed)
 }
 
 func (c *connection) complain(err error) {

@@ -3,6 +3,7 @@ package forward
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"io"
 	"runtime"
 	"strings"
@@ -70,7 +71,7 @@ func decodeAll(t testing.TB, r io.Reader) []*Chunk {
 	var chunks []*Chunk
 	for {
 		c, err := d.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return chunks
 		}
 		require.NoError(t, err)

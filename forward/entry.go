@@ -162,7 +162,7 @@ func ParseTime(b []byte) (int64, error) {
 }
 
 func parseSeconds(b []byte) (int64, error) {
-	v, _, err := readInt(b)
+	v, err := readInt(b)
 	if err != nil {
 		return 0, err
 	}

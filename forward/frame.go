@@ -79,7 +79,7 @@ func (d *Decoder) Next() (*Chunk, error) {
 		return nil, err
 	}
 	c, err := d.frame()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return c, err
@@ -197,7 +197,7 @@ func (d *Decoder) body(c *Chunk, n, at int, h head) error {
 }
 
 func noEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

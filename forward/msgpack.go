@@ -213,27 +213,27 @@ func readContainer(b []byte, k kind) (int, []byte, error) {
 
 // readInt reads an integer; unsigned ones above the range of int64 are
 // malformed.
-func readInt(b []byte) (int64, []byte, error) {
+func readInt(b []byte) (int64, error) {
 	h, err := readHead(b)
 	if err != nil {
-		return 0, nil, err
+		return 0, err
 	}
 	var v int64
 	switch {
 	case h.kind != kindInt && h.kind != kindUint:
-		return 0, nil, fmt.Errorf("%w: %s where an integer is due", ErrMalformed, h.kind)
+		return 0, fmt.Errorf("%w: %s where an integer is due", ErrMalformed, h.kind)
 	case h.size == 1:
 		v = int64(int8(b[0]))
 	case h.kind == kindUint:
 		v = int64(bigEndian(b[1:h.size]))
 		if v < 0 {
-			return 0, nil, fmt.Errorf("%w: integer over 63 bits", ErrMalformed)
+			return 0, fmt.Errorf("%w: integer over 63 bits", ErrMalformed)
 		}
 	default:
 		bits := 8 * (h.size - 1)
 		v = int64(bigEndian(b[1:h.size])) << (64 - bits) >> (64 - bits)
 	}
-	return v, b[h.size:], nil
+	return v, nil
 }
 
 // bigEndian reads 1 to 8 bytes.

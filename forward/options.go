@@ -111,7 +111,7 @@ func parseOptions(b []byte) (o FrameOptions, err error) {
 
 func (o *FrameOptions) set(name string, value []byte) error {
 	text, _, notText := ReadText(value)
-	number, _, notNumber := readInt(value)
+	number, notNumber := readInt(value)
 	switch name {
 	case optionChunk:
 		if kindIs(value, kindNil) {

@@ -94,18 +94,14 @@ func NewServer(o Options) (*Server, error) {
 func (s *Server) Serve() error {
 	failed := make(chan error, len(s.options.Listeners))
 	for _, l := range s.options.Listeners {
-		s.group.Add(1)
-		go func() {
-			defer s.group.Done()
+		s.group.Go(func() {
 			failed <- s.accept(l)
-		}()
+		})
 	}
 	for _, p := range s.packets {
-		s.group.Add(1)
-		go func() {
-			defer s.group.Done()
+		s.group.Go(func() {
 			s.answerHeartbeats(p)
-		}()
+		})
 	}
 	for range s.options.Listeners {
 		if err := <-failed; err != nil {
@@ -227,7 +223,7 @@ func (s *Server) abandon() {
 
 // warn logs, not too often for each subject.
 func (s *Server) warn(subject, message string, args ...any) {
-	s.grumble[subject].Do(func() { s.log.Warn(message, args...) })
+	s.grumble[subject].Do(func() { s.log.Warn(message, args...) }) //nolint:sloglint // callers pass constants
 }
 
 // listenPackets opens the UDP ports beside the TCP ones. A port that is taken

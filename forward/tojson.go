@@ -43,7 +43,7 @@ func appendAsJSON(dst, b []byte, depth int) ([]byte, []byte, error) {
 			return strconv.AppendUint(dst, bigEndian(b[1:h.size]), 10), body, nil
 		}
 	}
-	v, _, err := readInt(b)
+	v, err := readInt(b)
 	return strconv.AppendInt(dst, v, 10), body, err
 }
 

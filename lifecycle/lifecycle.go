@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -115,8 +116,7 @@ func (g *Group) await(running *sync.WaitGroup) {
 // that fails half-way does so itself.
 func (g *Group) Cleanups() error {
 	var errs []error
-	for i := len(g.cleanups) - 1; i >= 0; i-- {
-		c := g.cleanups[i]
+	for _, c := range slices.Backward(g.cleanups) {
 		start := time.Now()
 		if err := g.bounded(c.run); err != nil {
 			errs = append(errs, fmt.Errorf("close %s: %w", c.name, err))

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,7 +19,6 @@ import (
 // faultyFS fails where its functions say so.
 type faultyFS struct {
 	fileSystem
-	mu         sync.Mutex
 	onWrite    func(n int) (written int, err error)
 	onSync     func(name string) error
 	onTruncate func() error
@@ -139,7 +137,7 @@ func runModel(t *testing.T, r *rand.Rand) {
 func (m *model) append(t *testing.T, s *Spool, r *rand.Rand) {
 	var entries [][]byte
 	for range 1 + r.Intn(4) {
-		entries = append(entries, []byte(fmt.Sprintf("%0*d", r.Intn(200), r.Intn(1000))))
+		entries = append(entries, fmt.Appendf(nil, "%0*d", r.Intn(200), r.Intn(1000)))
 	}
 	first, err := s.Append(entries...)
 	if err != nil {
@@ -293,7 +291,7 @@ func TestFullDisk(t *testing.T) {
 	n := 0
 	var err error
 	for ; err == nil; n++ {
-		_, err = s.Append([]byte(fmt.Sprintf("%050000d", n)))
+		_, err = s.Append(fmt.Appendf(nil, "%050000d", n))
 	}
 	n--
 	require.ErrorIs(t, err, unix.ENOSPC)
@@ -314,7 +312,7 @@ func appendForever(dir string) {
 		os.Exit(1)
 	}
 	for i := 0; ; i++ {
-		seq, err := s.Append([]byte(fmt.Sprintf("%0100d", s.Stats().NextSeq)))
+		seq, err := s.Append(fmt.Appendf(nil, "%0100d", s.Stats().NextSeq))
 		if err != nil {
 			os.Exit(1)
 		}
@@ -384,7 +382,7 @@ func FuzzSegment(f *testing.F) {
 // requireSame is require.Equal with a short complaint.
 func requireSame(t *testing.T, want, got []string) {
 	t.Helper()
-	require.Equal(t, len(want), len(got))
+	require.Len(t, got, len(want))
 	for i := range want {
 		require.Equal(t, want[i], got[i], "entry %d", i)
 	}

@@ -94,7 +94,7 @@ func (s *Spool) openPosition() error {
 	s.position = f
 	var b [positionBytes]byte
 	if _, err := f.ReadAt(b[:], 0); err != nil {
-		return nil
+		return nil //nolint:nilerr // no position yet: everything is sent again, under its own number
 	}
 	if binary.LittleEndian.Uint32(b[8:]) == crc32.Checksum(b[:8], castagnoli) {
 		s.acked = binary.LittleEndian.Uint64(b[:])

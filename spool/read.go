@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +16,6 @@ type reader struct {
 	segment *segment // nil: before the first unacknowledged entry
 	file    file
 	cursor  *cursor
-	head    entryHeader // what skipTo saw last; for OldestAge
 }
 
 func (r *reader) reset() {
@@ -31,7 +31,7 @@ func (r *reader) reset() {
 func (s *Spool) Next(ctx context.Context) (Entry, error) {
 	for {
 		e, err := s.tryNext()
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			return e, err
 		}
 		select {
@@ -47,7 +47,7 @@ func (s *Spool) Next(ctx context.Context) (Entry, error) {
 // TryNext is Next without waiting; false when there is no unread entry.
 func (s *Spool) TryNext() (Entry, bool, error) {
 	e, err := s.tryNext()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return Entry{}, false, nil
 	}
 	return e, err == nil, err
@@ -82,7 +82,7 @@ func (s *Spool) tryNext() (Entry, error) {
 			if failed := s.quarantine(s.reader.segment, s.reader.cursor, err); failed != nil {
 				return Entry{}, failed
 			}
-		case err != io.EOF:
+		case !errors.Is(err, io.EOF):
 			return Entry{}, err
 		}
 	}
@@ -166,12 +166,7 @@ func (s *Spool) enter(r *reader, seg *segment, end int64) error {
 func (s *Spool) has(seg *segment) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, have := range s.segments {
-		if have == seg {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.segments, seg)
 }
 
 // skipAcked moves r's cursor behind the acknowledged entries. A corrupt header
@@ -255,7 +250,7 @@ func (s *Spool) scanSegment(seg *segment, f func(Entry) error) error {
 	s.mu.Unlock()
 	for c := newCursor(source, seg.first, end); c.want <= last; {
 		e, err := c.next()
-		if isCorrupt(err) || err == io.EOF {
+		if isCorrupt(err) || errors.Is(err, io.EOF) {
 			return nil // Next will find it, and count it
 		}
 		if err != nil {

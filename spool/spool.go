@@ -238,7 +238,7 @@ func newComplaints() map[string]*rate.Sometimes {
 
 // complain logs an error of one subject, not too often.
 func (s *Spool) complain(subject, message string, args ...any) {
-	s.complaints[subject].Do(func() { s.log.Error(message, args...) })
+	s.complaints[subject].Do(func() { s.log.Error(message, args...) }) //nolint:sloglint // callers pass constants
 }
 
 func (s *Spool) path(name string) string { return filepath.Join(s.options.Dir, name) }

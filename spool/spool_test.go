@@ -43,7 +43,7 @@ func rest(t *testing.T, s *Spool) []string {
 	var got []string
 	for {
 		e, err := s.tryNext()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return got
 		}
 		require.NoError(t, err)
@@ -180,7 +180,7 @@ func TestOldestAreShedOverTheCap(t *testing.T) {
 		require.LessOrEqual(t, s.Stats().Bytes, int64(4000+1000))
 	}
 	st := s.Stats()
-	require.EqualValues(t, 100-st.Entries, st.Shed)
+	require.Equal(t, 100-st.Entries, st.Shed)
 	require.Less(t, st.Entries, uint64(11))
 	got := rest(t, s)
 	require.Len(t, got, int(st.Entries))

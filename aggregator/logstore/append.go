@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sort"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +22,7 @@ const (
 	maxAge = 3660 * 24 * time.Hour
 	// checkpointBytes is the size of a write-ahead log at which it is written
 	// into the day file; at forcedCheckpoint times that, readers are waited for.
-	checkpointBytes  = 32 << 20
+	checkpointBytes  = 96 << 20
 	forcedCheckpoint = 4
 )
 
@@ -58,7 +58,7 @@ func (s *Store) AppendReport(ctx context.Context, batches []logrecord.Batch) (st
 	for n := range byDay {
 		numbers = append(numbers, n)
 	}
-	sort.Slice(numbers, func(i, j int) bool { return numbers[i] < numbers[j] })
+	slices.Sort(numbers)
 	for _, n := range numbers {
 		if err := s.appendDay(ctx, n, byDay[n], stored); err != nil {
 			s.metrics.appendErrors.Inc()

@@ -29,7 +29,7 @@ func TestAppendIsVisibleAtOnceAndSurvivesReopen(t *testing.T) {
 		require.Equal(t, []string{"a line 0", "a line 1", "a line 2"}, messages(entries))
 		e := entries[1]
 		require.Equal(t, noon.UnixNano()+1_000_000, e.Time)
-		require.Equal(t, `{"user":"ann"}`, e.Fields)
+		require.JSONEq(t, `{"user":"ann"}`, e.Fields)
 		require.Empty(t, entries[0].Fields)
 		require.Equal(t, &Origin{Tag: "kubernetes.shop.web-1.nginx", Stream: "stdout", Namespace: "shop", Pod: "web-1",
 			PodUID: "u1", Container: "nginx", ContainerID: "c1", Image: "nginx:1", Node: "node-a",

@@ -46,9 +46,9 @@ func writeUntilKilled(dir string) {
 // there whole with its id or not at all.
 func TestKilledWriter(t *testing.T) {
 	dir := t.TempDir()
-	next, acknowledged := 0, -1
+	next := 0
 	for round := range 4 {
-		acknowledged = killWriter(t, dir, next, 5+7*round)
+		acknowledged := killWriter(t, dir, next, 5+7*round)
 		s, err := Open(Options{Dir: dir, Now: at(noon)})
 		require.NoError(t, err)
 		require.NoError(t, s.Append(t.Context(), []logrecord.Batch{batch("after", noon, 1)}))

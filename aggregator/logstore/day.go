@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,11 +57,7 @@ func (s *Store) findDays() error {
 		return fmt.Errorf("list log store directory: %w", err)
 	}
 	for _, e := range entries {
-		name, ok := strings.CutPrefix(e.Name(), "logs-")
-		if name, ok = strings.CutSuffix(name, ".duckdb"); !ok {
-			continue
-		}
-		t, err := time.Parse(time.DateOnly, name)
+		t, err := time.Parse("logs-"+time.DateOnly+".duckdb", e.Name())
 		if err != nil {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 )
@@ -208,10 +209,8 @@ func (f Field) column() (name string, ofSource bool, err error) {
 	if f == FieldLevel {
 		return "level", false, nil
 	}
-	for _, known := range Fields() {
-		if f == known {
-			return string(f), true, nil
-		}
+	if slices.Contains(Fields(), f) {
+		return string(f), true, nil
 	}
 	return "", false, &BadQueryError{"field", string(f), "unknown field"}
 }

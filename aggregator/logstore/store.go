@@ -210,5 +210,5 @@ func (s *Store) warn(msg string, args ...any) {
 		return
 	}
 	s.warned[msg] = now
-	s.log.Warn(msg, args...)
+	s.log.Warn(msg, args...) //nolint:sloglint // callers pass constants
 }

@@ -18,7 +18,6 @@ type writer struct {
 	state *dayState
 
 	runs      []run
-	written   []bool // by run
 	chunkIDs  []string
 	newSource map[sourceKey]int32
 	nextID    int32

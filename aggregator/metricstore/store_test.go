@@ -113,7 +113,7 @@ func TestTornLogIsRepaired(t *testing.T) {
 	require.NoError(t, err)
 	raw, err := os.ReadFile(segments[0])
 	require.NoError(t, err)
-	for i := len(raw) - 1; i >= 0; i-- { // the last byte written: in the second sample's record
+	for i := len(raw) - 1; i >= 0; i-- { //nolint:modernize // slices.Backward has no place to write to; the last byte written: in the second sample's record
 		if raw[i] != 0 {
 			raw[i] ^= 0xff
 			break

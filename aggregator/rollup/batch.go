@@ -1,3 +1,5 @@
+// Package rollup makes the figures of every object, container to cluster, from
+// the newest samples, once every resolution, and keeps the last minutes of them.
 package rollup
 
 import (

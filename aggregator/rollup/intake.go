@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 
@@ -110,7 +111,7 @@ func (e *entry) stale() bool { return value.IsStaleNaN(e.cur.v) }
 
 // attach finds or makes the entries of a series and returns the first.
 func (in *intake) attach(ref uint64, l labels.Labels, t int64) int32 {
-	name := l.Get(labels.MetricName)
+	name := l.Get(model.MetricNameLabel)
 	feeds := in.plan.feeds[name]
 	if len(feeds) == 0 && name != containerInfo && name != nodeInfo {
 		return ignoredRef

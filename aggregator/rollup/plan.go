@@ -139,20 +139,21 @@ func (p *plan) addWay(kind catalog.ObjectKind, k *kindPlan, slots map[string]int
 // same series.
 func (p *plan) addSlot(kind catalog.ObjectKind, k *kindPlan, slots map[string]int, m *catalog.HeapsterMetric, d catalog.Derivation, metric string) int {
 	f := feed{kind: kind, scope: d.Scope, from: d.From, keys: m.Labels, slow: strings.HasPrefix(metric, "kube_")}
-	key := metric + "|" + string(d.Scope) + "|" + strings.Join(d.From, ",")
+	var key strings.Builder
+	key.WriteString(metric + "|" + string(d.Scope) + "|" + strings.Join(d.From, ","))
 	for _, match := range d.Match {
 		c := matcher{Match: match}
 		if match.Regex {
 			c.regex = regexp.MustCompile("^(?:" + match.Value + ")$")
 		}
 		f.match = append(f.match, c)
-		key += "|" + match.String()
+		key.WriteString("|" + match.String())
 	}
-	if slot, ok := slots[key]; ok {
+	if slot, ok := slots[key.String()]; ok {
 		return slot
 	}
 	f.slot = k.slots
-	slots[key] = f.slot
+	slots[key.String()] = f.slot
 	k.slots++
 	p.feeds[metric] = append(p.feeds[metric], f)
 	return f.slot

@@ -121,7 +121,7 @@ func TestPodIsTheSumOfItsContainersAndSoUpwards(t *testing.T) {
 	got := figures(f.r.Tick(tick(1)))
 	web := got["namespace:shop/pod:web"]
 	require.EqualValues(t, 2000, web["memory/usage"])
-	require.EqualValues(t, 79e9, web["cpu/usage"], "the pod's own cgroup")
+	require.Equal(t, 79e9, web["cpu/usage"], "the pod's own cgroup")
 	require.EqualValues(t, 300, web["network/rx"])
 	require.EqualValues(t, 3605_000, web["uptime"])
 	require.EqualValues(t, 110, got["namespace:shop/pod:web/container:a"]["memory/page_faults"])
@@ -173,7 +173,7 @@ func TestLimitsOnPlainDocker(t *testing.T) {
 	}
 	pod := got["namespace:shop/pod:web"]
 	require.EqualValues(t, 7, pod["network/tx"])
-	require.EqualValues(t, 1e9, pod["cpu/usage"], "the single container's cgroup is the pod's")
+	require.Equal(t, 1e9, pod["cpu/usage"], "the single container's cgroup is the pod's")
 	require.EqualValues(t, 3, pod["disk/io_read_bytes"+"map[resource_id:/dev/vda]"])
 	require.EqualValues(t, 4000, got["node:n1"]["cpu/node_allocatable"])
 	require.EqualValues(t, 0, got["node:n1"]["cpu/node_reservation"])

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -85,7 +86,7 @@ func (r *Rollup) stored(ctx context.Context, from, to time.Time) ([]waiting, err
 		return nil, fmt.Errorf("read samples since %s: %w", from.Format(time.RFC3339), err)
 	}
 	defer q.Close()
-	names, err := labels.NewMatcher(labels.MatchRegexp, labels.MetricName, strings.Join(r.in.plan.metrics(), "|"))
+	names, err := labels.NewMatcher(labels.MatchRegexp, model.MetricNameLabel, strings.Join(r.in.plan.metrics(), "|"))
 	if err != nil {
 		return nil, err
 	}

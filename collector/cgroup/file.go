@@ -79,13 +79,13 @@ func (f *file) read(s *shared) (content []byte, ok, gone bool) {
 		}
 	}
 	content, err := s.readAll(fd)
-	switch err {
-	case nil:
+	switch {
+	case err == nil:
 		return content, true, false
-	case unix.ENODEV:
+	case errors.Is(err, unix.ENODEV):
 		f.close(s)
 		return nil, false, true
-	case unix.EOPNOTSUPP: // a file of v2 that this cgroup cannot answer
+	case errors.Is(err, unix.EOPNOTSUPP): // a file of v2 that this cgroup cannot answer
 		return nil, false, false
 	}
 	s.failed.Add(1)

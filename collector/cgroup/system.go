@@ -3,6 +3,7 @@ package cgroup
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -111,7 +112,7 @@ func (s *System) FirstProcess(id string) (pid int, ok bool) {
 		}
 		line, err := bufio.NewReaderSize(f, 64).ReadString('\n')
 		_ = f.Close()
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			continue
 		}
 		if pid, err := strconv.Atoi(string(bytes.TrimSpace([]byte(line)))); err == nil && pid > 0 {

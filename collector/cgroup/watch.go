@@ -241,7 +241,7 @@ func (w *watcher) follow(id string) {
 func (w *watcher) lost(message string, err error) {
 	w.system.metrics.overflows.Inc()
 	if !w.broken {
-		w.system.logger.Warn(message, "error", err, "interval", w.system.rescan)
+		w.system.logger.Warn(message, "error", err, "interval", w.system.rescan) //nolint:sloglint // callers pass constants
 	}
 	w.broken = true
 }

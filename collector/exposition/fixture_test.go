@@ -136,7 +136,7 @@ func many(n int) []*reading.Container {
 	for i := range n {
 		id := fmt.Sprintf("%064x", i)
 		values := make(map[reading.Field]uint64)
-		for f := reading.Field(0); f < reading.NumFields; f++ {
+		for f := range reading.NumFields {
 			values[f] = uint64(i+1) * 123456789 * uint64(f+1)
 		}
 		c := newContainer("/docker/"+id, &reading.Identity{

@@ -68,7 +68,7 @@ func (m *machineFigures) network(p *series.Point) {
 		i = len(m.interfaces)
 		m.interfaces = append(m.interfaces, interfaceStats{Name: device})
 	}
-	s, value := &m.interfaces[i], ptr(uint64(p.Value))
+	s, value := &m.interfaces[i], new(uint64(p.Value))
 	switch p.Name {
 	case "node_network_receive_bytes_total":
 		s.RxBytes = value
@@ -103,5 +103,3 @@ func (m *machineFigures) workingSet() *series.Value {
 	}
 	return &series.Value{N: uint64(m.total - m.available)}
 }
-
-func ptr[T any](v T) *T { return &v }

@@ -78,13 +78,13 @@ func (n *nodeStats) addMachine(at time.Time, m machineFigures) {
 		if n.Memory == nil {
 			n.Memory = &memoryStats{Time: at, WorkingSetBytes: &set.N}
 		}
-		n.Memory.AvailableBytes = ptr(uint64(m.available))
+		n.Memory.AvailableBytes = new(uint64(m.available))
 	}
 	if m.rootSize > 0 {
 		n.Fs = &fsStats{
-			Time: at, AvailableBytes: ptr(uint64(m.rootAvailable)), CapacityBytes: ptr(uint64(m.rootSize)),
-			UsedBytes: ptr(uint64(m.rootSize - m.rootAvailable)), InodesFree: ptr(uint64(m.rootFree)),
-			Inodes: ptr(uint64(m.rootFiles)), InodesUsed: ptr(uint64(m.rootFiles - m.rootFree)),
+			Time: at, AvailableBytes: new(uint64(m.rootAvailable)), CapacityBytes: new(uint64(m.rootSize)),
+			UsedBytes: new(uint64(m.rootSize - m.rootAvailable)), InodesFree: new(uint64(m.rootFree)),
+			Inodes: new(uint64(m.rootFiles)), InodesUsed: new(uint64(m.rootFiles - m.rootFree)),
 		}
 	}
 	n.Network = newNetworkStats(at, m.interfaces)
@@ -150,7 +150,7 @@ func memoryOf(c *reading.Container) *memoryStats {
 	}
 	limit := known(c, reading.SpecMemoryLimit)
 	if limit != nil && s.WorkingSetBytes != nil && *limit >= *s.WorkingSetBytes {
-		s.AvailableBytes = ptr(*limit - *s.WorkingSetBytes)
+		s.AvailableBytes = new(*limit - *s.WorkingSetBytes)
 	}
 	return s
 }

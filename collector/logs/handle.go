@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -27,10 +28,10 @@ type info struct {
 
 func infoOf(st *unix.Stat_t) info {
 	return info{
-		id:       fileID{uint64(st.Dev), st.Ino},
+		id:       fileID{uint64(st.Dev), st.Ino}, //nolint:unconvert // signed on other systems
 		size:     st.Size,
 		modified: st.Mtim.Nano(),
-		links:    uint64(st.Nlink),
+		links:    uint64(st.Nlink), //nolint:unconvert // 32 bits on arm64
 		regular:  st.Mode&unix.S_IFMT == unix.S_IFREG,
 	}
 }
@@ -111,7 +112,7 @@ func (h handle) close() {
 
 func retry(call func() error) error {
 	for {
-		if err := call(); err != unix.EINTR {
+		if err := call(); !errors.Is(err, unix.EINTR) {
 			return err
 		}
 	}

@@ -93,7 +93,7 @@ func newComplaints() map[string]*rate.Sometimes {
 
 // complain logs an error of one subject, not too often.
 func (t *Tailer) complain(subject, message string, args ...any) {
-	t.complaints[subject].Do(func() { t.log.Error(message, args...) })
+	t.complaints[subject].Do(func() { t.log.Error(message, args...) }) //nolint:sloglint // callers pass constants
 }
 
 func (t *Tailer) complainRead(path string, err error) {

@@ -3,6 +3,7 @@ package logs
 import (
 	"bytes"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/lubberline/lubberline/collector/chunk"
@@ -109,7 +110,7 @@ func (t *Tailer) known(id fileID) []chunk.Position {
 func (t *Tailer) positions(match func(*chunk.Position) bool) []chunk.Position {
 	var out []chunk.Position
 	have := make(map[contentKey]bool)
-	for i := len(t.past) - 1; i >= 0; i-- {
+	for i := range slices.Backward(t.past) {
 		if p := &t.past[i]; match(p) {
 			out, have[keyOf(p)] = append(out, *p), true
 		}

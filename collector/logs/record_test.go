@@ -101,8 +101,8 @@ func TestLongRecords(t *testing.T) {
 	for _, rec := range r.records() {
 		all[rec.stream] += rec.log
 	}
-	require.True(t, all[""] == "before"+long+"after", "%d records", len(logs))
-	require.True(t, all["stdout"] == "first"+strings.Repeat("p", 15000)+"end", "%d records", len(logs))
+	require.Equal(t, all[""], "before"+long+"after", "%d records", len(logs))
+	require.Equal(t, all["stdout"], "first"+strings.Repeat("p", 15000)+"end", "%d records", len(logs))
 	for _, l := range logs {
 		require.LessOrEqual(t, len(l), 4000)
 	}
@@ -142,7 +142,7 @@ func TestPartialMemoryIsBounded(t *testing.T) {
 		r.follow(name, reading.CRI).write(name, cri("stdout", "P", strings.Repeat("x", 50))+cri("stdout", "F", "end"))
 	}
 	r.start().poll()
-	require.Equal(t, 5*53, len(strings.Join(r.logs(), "")))
+	require.Len(t, strings.Join(r.logs(), ""), 5*53)
 	require.Zero(t, r.tailer.partialBytes)
 }
 

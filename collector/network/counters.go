@@ -2,6 +2,7 @@ package network
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -71,7 +72,7 @@ func (c *counters) refresh() error {
 	clear(c.links)
 	for {
 		n, err := unix.Read(c.fd, c.buffer)
-		if err == unix.EINTR {
+		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil {

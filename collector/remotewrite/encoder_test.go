@@ -232,7 +232,7 @@ func many(n int) []*reading.Container {
 			Namespace: "docker", Pod: "web-" + id[60:], Container: "web-" + id[60:], Labels: map[string]string{"app": "web"},
 		}}
 		c.Sample.Time = noon.UnixNano()
-		for f := reading.Field(0); f < reading.NumFields; f++ {
+		for f := range reading.NumFields {
 			c.Sample.Put(f, uint64(i+1)*123456789*uint64(f+1))
 		}
 		c.Sample.Devices = []reading.DeviceIO{{Device: "/dev/vda", ReadBytes: 1 << 40}}

@@ -2,6 +2,7 @@ package remotewrite
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/lubberline/lubberline/collector/series"
 )
@@ -62,9 +63,10 @@ func samePoint(a, b series.Point) bool {
 }
 
 func pointKey(p *series.Point) string {
-	key := p.Name
+	var key strings.Builder
+	key.WriteString(p.Name)
 	for _, l := range p.Labels {
-		key += "\xff" + l.Name + "\xff" + l.Value
+		key.WriteString("\xff" + l.Name + "\xff" + l.Value)
 	}
-	return key
+	return key.String()
 }

@@ -126,7 +126,7 @@ func downgrade(entry []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: decompress: %w", errEntry, err)
 	}
-	body, err := toV1(nil, raw)
+	body, err := toV1(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%w: rewrite as version 1.0: %w", errEntry, err)
 	}

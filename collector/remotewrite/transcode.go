@@ -23,9 +23,9 @@ var errReference = errors.New("a label refers to no symbol")
 // toV1 rewrites a request of version 2.0, of the kind this package makes, as
 // one of version 1.0. Metadata is left out: there it belongs to the metric, not
 // to the series.
-func toV1(dst, v2 []byte) ([]byte, error) {
+func toV1(v2 []byte) (dst []byte, err error) {
 	var symbols [][]byte
-	err := fields(v2, func(field protowire.Number, value []byte, _ uint64) error {
+	err = fields(v2, func(field protowire.Number, value []byte, _ uint64) error {
 		if field == fieldSymbols {
 			symbols = append(symbols, value)
 		}

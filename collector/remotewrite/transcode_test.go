@@ -16,14 +16,14 @@ func rawRequest(t testing.TB) []byte {
 
 func TestBothVersionsSayTheSame(t *testing.T) {
 	raw := rawRequest(t)
-	old, err := toV1(nil, raw)
+	old, err := toV1(raw)
 	require.NoError(t, err)
 	require.Equal(t, decodeV2(t, raw), decodeV1(t, old))
 	require.Greater(t, len(decodeV1(t, old)), 100)
 }
 
 func TestABadReferenceIsAnError(t *testing.T) {
-	_, err := toV1(nil, []byte{fieldSymbols<<3 | wireBytes, 0, fieldTimeSeries<<3 | wireBytes, 4, fieldLabelRefs<<3 | wireBytes, 2, 0, 1})
+	_, err := toV1([]byte{fieldSymbols<<3 | wireBytes, 0, fieldTimeSeries<<3 | wireBytes, 4, fieldLabelRefs<<3 | wireBytes, 2, 0, 1})
 	require.ErrorIs(t, err, errReference)
 }
 
@@ -32,7 +32,7 @@ func FuzzToV1(f *testing.F) {
 	f.Add([]byte{fieldSymbols<<3 | wireBytes, 0, fieldTimeSeries<<3 | wireBytes, 4, fieldLabelRefs<<3 | wireBytes, 2, 0, 1})
 	f.Add([]byte{0x2a, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		old, err := toV1(nil, raw)
+		old, err := toV1(raw)
 		if err != nil {
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -242,7 +243,7 @@ const maxFree = 8
 // putBack makes requests pending again, before those that came meanwhile, and
 // drops the oldest over the bound. w.mu is held.
 func (w *Writer) putBack(requests []*[]byte) {
-	all := append(requests, w.pending...)
+	all := slices.Concat(requests, w.pending)
 	if over := len(all) - maxPending; over > 0 {
 		w.metrics.dropped.Add(float64(over))
 		all = all[over:]

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -64,9 +65,7 @@ func TestKubernetesOnDocker(t *testing.T) {
 	fake, socket := newFakeDocker(t)
 	common := map[string]string{labelPodName: "db-0", labelPodNamespace: "prod", labelPodUID: uid}
 	with := func(more map[string]string) map[string]string {
-		for key, value := range common {
-			more[key] = value
-		}
+		maps.Copy(more, common)
 		return more
 	}
 	sandbox := with(map[string]string{labelContainerName: "POD", "io.kubernetes.docker.type": "podsandbox", "app": "db", "annotation.x": "y"})

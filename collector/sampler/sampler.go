@@ -110,7 +110,6 @@ type Sampler struct {
 	gone        []*reading.Container
 	subscribers []func(Tick)
 	walked      bool // the first walk is over
-	waiting     bool // for the clock to catch up; logged
 	resolving   *resolving
 
 	// mu guards what View shows: it is held for writing only while the results

@@ -3,6 +3,7 @@ package series
 import (
 	"math"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 func full() *reading.Container {
 	c := &reading.Container{ID: "/docker/1", Created: time.Unix(1, 5)}
 	c.Sample.Time = 2_500_000_000
-	for f := reading.Field(0); f < reading.NumFields; f++ {
+	for f := range reading.NumFields {
 		c.Sample.Put(f, 1000+uint64(f))
 	}
 	c.Sample.Devices = []reading.DeviceIO{{Device: "/dev/vda", ReadBytes: 1, WriteBytes: 2, Reads: 3, Writes: 4}, {Device: "8:0"}}
@@ -55,12 +56,13 @@ func TestRowsGiveEveryValueOnce(t *testing.T) {
 	got := map[string]Value{}
 	for _, r := range Rows() {
 		r.Each(c, func(extra string, v Value) {
-			key := r.Metric.Name + "/" + extra
+			var key strings.Builder
+			key.WriteString(r.Metric.Name + "/" + extra)
 			for _, l := range r.Fixed {
-				key += "/" + l.Value
+				key.WriteString("/" + l.Value)
 			}
-			require.NotContains(t, got, key)
-			got[key] = v
+			require.NotContains(t, got, key.String())
+			got[key.String()] = v
 		})
 	}
 	require.Len(t, got, int(reading.NumFields)+2*4+8+5+2)

@@ -3,6 +3,7 @@ package elastic
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lubberline/lubberline/aggregator/logstore"
@@ -64,10 +65,8 @@ func (p *aggPlan) add(agg *bucketAgg, branch int, keys []int) *groupingSet {
 // addMetric gives the metric its columns, once: an aggregation below filters
 // is met once for each of them.
 func (p *aggPlan) addMetric(m *metricAgg) {
-	for _, known := range p.metrics {
-		if known == m {
-			return
-		}
+	if slices.Contains(p.metrics, m) {
+		return
 	}
 	m.first = p.columns
 	p.columns += len(m.columns)

@@ -86,18 +86,18 @@ func do(t testing.TB, method, url, body string) (int, object) {
 func found(t testing.TB, base, query string) string {
 	status, o := do(t, "POST", base+"/lubberline-logs/_search", `{"size":100,"sort":[{"@timestamp":"asc"}],"query":`+query+`}`)
 	require.Equal(t, 200, status, o)
-	digits := ""
+	var digits strings.Builder
 	for _, hit := range o["hits"].(object)["hits"].([]any) {
 		text := hit.(object)["_source"].(object)["log"].(string)
 		for i, l := range lines {
 			if l.text == text {
-				digits += itoa(int64(i))
+				digits.WriteString(itoa(int64(i)))
 			}
 		}
 	}
 	total := o["hits"].(object)["total"].(object)["value"].(float64)
-	require.Len(t, digits, int(total))
-	return digits
+	require.Len(t, digits.String(), int(total))
+	return digits.String()
 }
 
 func quoted(t testing.TB, s string) string {

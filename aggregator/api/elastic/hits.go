@@ -261,7 +261,7 @@ func (f fieldFormat) value(r *row, doc object) any {
 		return v
 	}
 	var at any = doc
-	for _, key := range strings.Split(name, ".") {
+	for key := range strings.SplitSeq(name, ".") {
 		switch o := at.(type) {
 		case object:
 			at = o[key]

@@ -3,6 +3,7 @@ package elastic
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -41,7 +42,7 @@ func (p *aggParser) metric(name, kind string, o object) (m *metricAgg, ok bool, 
 	case "stats":
 		m.columns = stats
 	case "extended_stats":
-		m.columns = append(stats, "var_pop(%s)", "var_samp(%s)", "sum((%s) * (%s))")
+		m.columns = append(slices.Clone(stats), "var_pop(%s)", "var_samp(%s)", "sum((%s) * (%s))")
 		if s, err := strconv.ParseFloat(scalarText(o["sigma"]), 64); err == nil {
 			m.sigma = s
 		}

@@ -9,6 +9,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
@@ -203,6 +204,6 @@ func (h *History) pod(ctx context.Context, of heapster.Object, start, end time.T
 	}
 	err = h.each(ctx, start, end, func(l labels.Labels) {
 		namespace, pod, ok = l.Get("namespace"), l.Get("pod"), true
-	}, equal(labels.MetricName, "lubberline_container_info"), equal("pod_uid", of.PodID))
+	}, equal(model.MetricNameLabel, "lubberline_container_info"), equal("pod_uid", of.PodID))
 	return namespace, pod, ok, err
 }

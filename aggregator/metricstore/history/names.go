@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
@@ -67,7 +68,7 @@ func (h *History) Names(ctx context.Context, what heapster.NameKind, of heapster
 // nameMatchers select the series whose label lists the names; nil when there
 // can be none.
 func (h *History) nameMatchers(ctx context.Context, what heapster.NameKind, of heapster.Object, start, end time.Time) ([]*labels.Matcher, string, error) {
-	present := equal(labels.MetricName, catalog.Presence)
+	present := equal(model.MetricNameLabel, catalog.Presence)
 	switch what {
 	case heapster.NodeNames:
 		return []*labels.Matcher{present}, "node", nil
@@ -102,10 +103,10 @@ func (h *History) metricNames(ctx context.Context, of heapster.Object, start, en
 		matchers = append(matchers, notEqual("pod", ""))
 	}
 	if len(matchers) == 0 {
-		matchers = append(matchers, notEqual(labels.MetricName, ""))
+		matchers = append(matchers, notEqual(model.MetricNameLabel, ""))
 	}
 	have := map[string]bool{}
-	err = h.each(ctx, start, end, func(l labels.Labels) { have[l.Get(labels.MetricName)] = true }, matchers...)
+	err = h.each(ctx, start, end, func(l labels.Labels) { have[l.Get(model.MetricNameLabel)] = true }, matchers...)
 	var names []string
 	for _, m := range catalog.HeapsterMetrics() {
 		if !m.Labeled() && given(m, of.Kind, have) {

@@ -106,7 +106,7 @@ func (w *work) record(e *forward.Entry, r *logrecord.Record) error {
 func (w *work) pair(b []byte, f *raw) ([]byte, error) {
 	name, value, err := forward.ReadText(b)
 	if err != nil {
-		return w.other(b, b)
+		return w.other(b)
 	}
 	var slot *[]byte
 	text := true
@@ -129,18 +129,18 @@ func (w *work) pair(b []byte, f *raw) ([]byte, error) {
 		slot = &f.driverID
 	}
 	if slot == nil || *slot != nil {
-		return w.other(b, value)
+		return w.other(b)
 	}
 	if text {
 		content, rest, err := forward.ReadText(value)
 		if err != nil {
-			return w.other(b, value)
+			return w.other(b)
 		}
 		*slot = content
 		return rest, nil
 	}
 	if !forward.IsMap(value) {
-		return w.other(b, value)
+		return w.other(b)
 	}
 	rest, err := forward.Skip(value)
 	if err == nil {
@@ -149,12 +149,10 @@ func (w *work) pair(b []byte, f *raw) ([]byte, error) {
 	return rest, err
 }
 
-// other adds a field to the JSON in the arena.
-func (w *work) other(key, value []byte) (rest []byte, err error) {
-	var name []byte
-	if text, after, err := forward.ReadText(key); err == nil {
-		name, value = text, after
-	} else {
+// other adds a field, which key begins, to the JSON in the arena.
+func (w *work) other(key []byte) (rest []byte, err error) {
+	name, value, err := forward.ReadText(key)
+	if err != nil {
 		if name, value, err = forward.AppendJSON(nil, key); err != nil {
 			return nil, err
 		}

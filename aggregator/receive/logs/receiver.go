@@ -63,6 +63,7 @@ type Receiver struct {
 	mu      sync.Mutex
 	taken   sync.Cond // signalled when the committer took the group
 	group   []*item   // waits for a commit
+	since   time.Time // when the group's first chunk came
 	records int       // in group
 	inHand  map[string]*item
 	closed  bool
@@ -192,6 +193,9 @@ func (r *Receiver) enqueue(it *item) {
 		}
 		r.inHand[id] = it
 	}
+	if len(r.group) == 0 {
+		r.since = time.Now()
+	}
 	r.group = append(r.group, it)
 	r.records += len(it.batch.Records)
 	poke(r.arrived)
@@ -225,7 +229,7 @@ func (r *Receiver) commitLoop() {
 			r.commit()
 			return
 		}
-		delay.Reset(r.options.MaxDelay)
+		delay.Reset(r.untilDue())
 		select {
 		case <-delay.C:
 		case <-r.full:
@@ -233,6 +237,14 @@ func (r *Receiver) commitLoop() {
 		}
 		r.commit()
 	}
+}
+
+// untilDue is how long the waiting group may wait on. What came during the last
+// commit has waited already: under load one commit follows the other.
+func (r *Receiver) untilDue() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.options.MaxDelay - time.Since(r.since)
 }
 
 // commit hands the waiting group to the stores.

@@ -252,9 +252,10 @@ func TestHandleWaitsWhileStoresAreSlow(t *testing.T) {
 	r := open(t, Options{Stores: []Store{m}, MaxRecords: 1})
 	done := make(chan error, 10)
 	handled := make(chan int, 10)
+	one := entry(t, now, map[string]any{"log": "x"})
 	go func() {
 		for i := range 5 {
-			r.Handle(t.Context(), chunkOf("", nil, entry(t, now, map[string]any{"log": "x"})), func(err error) { done <- err })
+			r.Handle(t.Context(), chunkOf("", nil, one), func(err error) { done <- err })
 			handled <- i
 		}
 	}()

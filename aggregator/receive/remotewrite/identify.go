@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"unicode/utf8"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 )
@@ -63,7 +64,7 @@ func (w *write) build(from []label) error {
 
 // validate is for new series only: what the store has was checked before.
 func validate(l labels.Labels) error {
-	if !l.Has(labels.MetricName) {
+	if !l.Has(model.MetricNameLabel) {
 		return errNoName
 	}
 	if name, twice := l.HasDuplicateLabelNames(); twice {

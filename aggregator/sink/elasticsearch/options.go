@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -97,9 +98,7 @@ func (o *Options) settings(more map[string]any) map[string]any {
 	if o.Replicas != nil {
 		s["number_of_replicas"] = *o.Replicas
 	}
-	for k, v := range more {
-		s[k] = v
-	}
+	maps.Copy(s, more)
 	return s
 }
 

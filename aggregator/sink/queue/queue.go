@@ -180,7 +180,7 @@ func (q *Queue) read(ctx context.Context, entries chan<- spool.Entry) error {
 		e, err := q.spool.Next(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // ended as it was told to
 		case errors.Is(err, spool.ErrClosed):
 			return fmt.Errorf("read the queue of %s: %w", q.options.Sink, err)
 		case err != nil: // the disk's; it may come back

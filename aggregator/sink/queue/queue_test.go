@@ -288,14 +288,14 @@ func TestDeadLetters(t *testing.T) {
 		require.NoError(t, d.Write(Letter{Reason: "again", Item: []byte(`"x"`)}))
 	}
 	require.NoError(t, d.Close())
-	var all string
+	var all strings.Builder
 	for _, name := range []string{path + ".old", path} {
 		text, err := os.ReadFile(name)
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(text), 500)
-		all += string(text)
+		all.WriteString(string(text))
 	}
-	for line := range strings.Lines(all) {
+	for line := range strings.Lines(all.String()) {
 		var letter struct{ Time, Reason string }
 		require.NoError(t, json.Unmarshal([]byte(line), &letter), line)
 		require.Equal(t, "again", letter.Reason)
