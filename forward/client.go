@@ -27,6 +27,9 @@ type ClientOptions struct {
 	// Credentials make the client wait for the server's HELO when SharedKey is
 	// set. Users has one entry at most. Hostname is the machine's when empty.
 	Credentials
+	// Key, when not nil, is asked for SharedKey at each Dial: a key that is
+	// exchanged, or put right, is used from then on.
+	Key func() (string, error)
 	// DialTime bounds dialling and the handshakes, 10 s when 0.
 	DialTime time.Duration
 	// WriteTime bounds one Send, 60 s when 0.
@@ -49,6 +52,13 @@ func Dial(ctx context.Context, o ClientOptions) (*Client, error) {
 	}
 	if o.Hostname == "" {
 		o.Hostname, _ = os.Hostname()
+	}
+	if o.Key != nil {
+		key, err := o.Key()
+		if err != nil {
+			return nil, fmt.Errorf("dial %s: shared key: %w", o.Address, err)
+		}
+		o.SharedKey = key
 	}
 	setDefault(&o.DialTime, defaultDialTime)
 	setDefault(&o.WriteTime, defaultWriteTime)

@@ -76,7 +76,13 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := bindTLS(o.Address, o.CertFile, o.KeyFile, "h2", "http/1.1")
+	l, err := Bind(o.Address)
+	if err != nil {
+		return nil, err
+	}
+	// TLS goes around the limit: net/http speaks HTTP/2 only over what it sees
+	// to be a TLS connection.
+	l, err = withTLS(netutil.LimitListener(l, maxConnections), o.CertFile, o.KeyFile, "h2", "http/1.1")
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +90,7 @@ func New(o Options) (*Server, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{listener: netutil.LimitListener(l, maxConnections), token: token, http: newHTTPServer(log)}, nil
+	return &Server{listener: l, token: token, http: newHTTPServer(log)}, nil
 }
 
 func newHTTPServer(log *slog.Logger) *http.Server {
@@ -127,21 +133,28 @@ func Bind(address string) (net.Listener, error) {
 // BindForward opens a listener of the forward protocol, to the same policy:
 // beyond loopback it needs TLS and a shared key.
 func BindForward(address, certFile, keyFile string, hasKey bool) (net.Listener, error) {
+	if (certFile == "") != (keyFile == "") {
+		return nil, fmt.Errorf("address %q: cert_file and key_file go together", address)
+	}
 	if err := CheckPolicy(address, certFile != "", hasKey); err != nil {
 		return nil, err
 	}
-	return bindTLS(address, certFile, keyFile)
+	l, err := Bind(address)
+	if err != nil {
+		return nil, err
+	}
+	return withTLS(l, certFile, keyFile)
 }
 
-// bindTLS is Bind, with TLS when there is a certificate.
-func bindTLS(address, certFile, keyFile string, protocols ...string) (net.Listener, error) {
-	l, err := Bind(address)
-	if err != nil || certFile == "" {
-		return l, err
+// withTLS wraps a listener when there is a certificate, and closes it when that
+// cannot be used.
+func withTLS(l net.Listener, certFile, keyFile string, protocols ...string) (net.Listener, error) {
+	if certFile == "" {
+		return l, nil
 	}
 	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listen on %s: load certificate %s: %w", address, certFile, err), l.Close())
+		return nil, errors.Join(fmt.Errorf("listen on %s: load certificate %s: %w", l.Addr(), certFile, err), l.Close())
 	}
 	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: protocols}), nil
 }

@@ -140,17 +140,18 @@ func (a *App) buildLogOutput(queue *spool.Spool) error {
 }
 
 func forwardClient(cfg LogOutputConfig, node string) (forward.ClientOptions, error) {
-	key, err := config.Secret(cfg.SharedKeyFile)
-	if err != nil {
+	key := func() (string, error) { return config.Secret(cfg.SharedKeyFile) }
+	if _, err := key(); err != nil {
 		return forward.ClientOptions{}, err
 	}
 	// The protocol refuses a peer of the same name, and both ends of one machine
 	// are called after it.
-	o := forward.ClientOptions{Network: "tcp", Address: cfg.Address, Credentials: forward.Credentials{Hostname: "collector." + node, SharedKey: key}}
+	o := forward.ClientOptions{Network: "tcp", Address: cfg.Address, Key: key, Credentials: forward.Credentials{Hostname: "collector." + node}}
 	if path, ok := strings.CutPrefix(cfg.Address, "unix://"); ok {
 		o.Network, o.Address = "unix", path
 	}
 	if cfg.TLS {
+		var err error
 		if o.TLS, err = clientTLS(cfg); err != nil {
 			return o, err
 		}

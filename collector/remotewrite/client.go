@@ -4,16 +4,16 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lubberline/lubberline/config"
 )
 
 // version is a version of the protocol.
@@ -102,13 +102,9 @@ func newTransport(caFile, socket string) (*http.Transport, error) {
 	if caFile == "" {
 		return transport, nil
 	}
-	pem, err := os.ReadFile(caFile)
+	roots, err := config.CertPool(caFile)
 	if err != nil {
-		return nil, fmt.Errorf("remote write ca file: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("remote write ca file %q: no certificate in it", caFile)
+		return nil, fmt.Errorf("remote write: %w", err)
 	}
 	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	return transport, nil
@@ -152,11 +148,11 @@ func (c *client) authorize(r *http.Request) error {
 	if c.tokenFile == "" {
 		return nil
 	}
-	token, err := os.ReadFile(c.tokenFile)
+	token, err := config.Secret(c.tokenFile)
 	if err != nil {
-		return fmt.Errorf("remote write token file: %w", err)
+		return fmt.Errorf("remote write token: %w", err)
 	}
-	r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	r.Header.Set("Authorization", "Bearer "+token)
 	return nil
 }
 
