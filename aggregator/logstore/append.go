@@ -22,7 +22,7 @@ const (
 	maxAge = 3660 * 24 * time.Hour
 	// checkpointBytes is the size of a write-ahead log at which it is written
 	// into the day file; at forcedCheckpoint times that, readers are waited for.
-	checkpointBytes  = 96 << 20
+	checkpointBytes  = 32 << 20
 	forcedCheckpoint = 4
 )
 

@@ -17,8 +17,15 @@ import (
 	"github.com/lubberline/lubberline/logrecord"
 )
 
-// crashRecords is the size of the chunks that the killed writer stores.
-const crashRecords = 500
+// The sizes of the chunks that the killed writer stores, half of them on each
+// side of midnight: some that go through the write-ahead log, and some that fill
+// a row group of their own, which the engine writes into the file at once.
+const (
+	crashRecords    = 500
+	crashRowGroups  = 2 * 123_000
+	crashSizeEnv    = "LOGSTORE_TEST_RECORDS"
+	crashFirstChunk = "LOGSTORE_TEST_FIRST"
+)
 
 // writeUntilKilled is the child's main: it stores chunk after chunk and prints
 // the number of each one that is committed.
@@ -28,11 +35,11 @@ func writeUntilKilled(dir string) {
 		fmt.Println("error", err)
 		os.Exit(1)
 	}
-	first := 0
-	fmt.Sscan(os.Getenv("LOGSTORE_TEST_FIRST"), &first) //nolint:errcheck // zero is the default
-	midnight := noon.Truncate(24 * time.Hour)
+	first, size := 0, crashRecords
+	fmt.Sscan(os.Getenv(crashFirstChunk), &first) //nolint:errcheck // zero is the default
+	fmt.Sscan(os.Getenv(crashSizeEnv), &size)     //nolint:errcheck // as above
 	for i := first; ; i++ {
-		b := batch(fmt.Sprintf("chunk-%d", i), midnight.Add(-crashRecords/2*time.Millisecond), crashRecords)
+		b := crashBatch(i, size)
 		if err := s.Append(context.Background(), []logrecord.Batch{b}); err != nil {
 			fmt.Println("error", err)
 			os.Exit(1)
@@ -41,38 +48,47 @@ func writeUntilKilled(dir string) {
 	}
 }
 
+// crashBatch is the chunk of a number.
+func crashBatch(i, size int) logrecord.Batch {
+	return batch(fmt.Sprintf("chunk-%d", i), noon.Truncate(24*time.Hour).Add(-time.Duration(size/2)*time.Millisecond), size)
+}
+
 // TestKilledWriter kills a writer at some moment, several times on the same
 // files: chunks that it said were committed are there, and every chunk is
 // there whole with its id or not at all.
 func TestKilledWriter(t *testing.T) {
+	t.Run("small chunks", func(t *testing.T) { testKilledWriter(t, crashRecords, []int{5, 12, 19, 26}) })
+	t.Run("row groups", func(t *testing.T) { testKilledWriter(t, crashRowGroups, []int{0, 1}) })
+}
+
+func testKilledWriter(t *testing.T, size int, rounds []int) {
 	dir := t.TempDir()
 	next := 0
-	for round := range 4 {
-		acknowledged := killWriter(t, dir, next, 5+7*round)
+	for _, after := range rounds {
+		acknowledged := killWriter(t, dir, size, next, after)
 		s, err := Open(Options{Dir: dir, Now: at(noon)})
 		require.NoError(t, err)
 		require.NoError(t, s.Append(t.Context(), []logrecord.Batch{batch("after", noon, 1)}))
 		ids := 0
 		for _, d := range s.listDays() {
-			ids = max(ids, checkWholeChunks(t, s, d, acknowledged))
+			ids = max(ids, checkWholeChunks(t, s, d, size, acknowledged))
 		}
 		// A resend of what was not acknowledged completes it.
 		for i := acknowledged + 1; i < max(ids, acknowledged+3); i++ {
-			b := batch(fmt.Sprintf("chunk-%d", i), noon.Truncate(24*time.Hour).Add(-crashRecords/2*time.Millisecond), crashRecords)
-			require.NoError(t, s.Append(t.Context(), []logrecord.Batch{b}))
+			require.NoError(t, s.Append(t.Context(), []logrecord.Batch{crashBatch(i, size)}))
 			next = i + 1
 		}
-		require.Equal(t, next*crashRecords+1, count(t, s))
+		require.Equal(t, next*size+1, count(t, s))
 		require.NoError(t, s.Close())
 	}
 }
 
 // killWriter runs a writer from the chunk on and kills it after so many
 // acknowledgements; it returns the last chunk that was acknowledged.
-func killWriter(t *testing.T, dir string, first, after int) int {
+func killWriter(t *testing.T, dir string, size, first, after int) int {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "LOGSTORE_TEST_WRITER="+dir, fmt.Sprintf("LOGSTORE_TEST_FIRST=%d", first))
+	cmd.Env = append(os.Environ(), "LOGSTORE_TEST_WRITER="+dir, fmt.Sprintf("%s=%d", crashFirstChunk, first), fmt.Sprintf("%s=%d", crashSizeEnv, size))
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -93,7 +109,7 @@ func killWriter(t *testing.T, dir string, first, after int) int {
 }
 
 // checkWholeChunks checks a day's chunks and returns how many it has.
-func checkWholeChunks(t *testing.T, s *Store, d *day, acknowledged int) int {
+func checkWholeChunks(t *testing.T, s *Store, d *day, size, acknowledged int) int {
 	t.Helper()
 	c := d.number.catalog()
 	_, err := s.Count(t.Context(), Query{From: d.number.start(), To: d.number.end()}) // attaches the day
@@ -107,7 +123,7 @@ func checkWholeChunks(t *testing.T, s *Store, d *day, acknowledged int) int {
 		var id string
 		var records int
 		require.NoError(t, rows.Scan(&id, &records))
-		require.Equal(t, crashRecords/2, records, id)
+		require.Equal(t, size/2, records, id)
 		n++
 		sum += records
 	}
@@ -166,7 +182,7 @@ func TestBrokenDayFileIsSetAside(t *testing.T) {
 
 func TestBrokenWriteAheadLogIsSetAside(t *testing.T) {
 	dir := t.TempDir()
-	killWriter(t, dir, 0, 5)
+	killWriter(t, dir, crashRecords, 0, 5)
 	wal := filepath.Join(dir, "logs-2026-11-24.duckdb.wal")
 	content, err := os.ReadFile(wal)
 	require.NoError(t, err)

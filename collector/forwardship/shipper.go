@@ -24,7 +24,7 @@ import (
 )
 
 const (
-	defaultWindowBytes  = 16 << 20
+	defaultWindowBytes  = 32 << 20
 	defaultWindowChunks = 256
 	defaultAckTime      = 60 * time.Second
 	defaultRetryMin     = 100 * time.Millisecond
@@ -53,8 +53,9 @@ type Options struct {
 	// InlineCommon writes what a chunk's records have in common into each of
 	// them, for receivers other than Lubberline.
 	InlineCommon bool
-	// WindowBytes and WindowChunks bound what is sent and not acknowledged, 16
-	// MiB and 256 when 0. One chunk always passes.
+	// WindowBytes and WindowChunks bound what is sent and not acknowledged, 32
+	// MiB and 256 when 0, which is more than an aggregator commits at a time. One
+	// chunk always passes.
 	WindowBytes  int
 	WindowChunks int
 	// AckTime is the longest that an acknowledgement may take, 60 s when 0.

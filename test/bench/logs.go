@@ -12,12 +12,16 @@ import (
 	"github.com/lubberline/lubberline/forward"
 )
 
-const stored = "lubberline_logstore_records_total"
+const (
+	stored  = "lubberline_logstore_records_total"
+	appends = "lubberline_logstore_append_seconds"
+)
 
 // logRun is one passage of all files.
 type logRun struct {
 	collector, aggregator use
 	wall                  time.Duration
+	appends, appending    float64 // commits of the log store, and their time in seconds
 }
 
 // logs sends files through collector and aggregator, and through the collector
@@ -75,6 +79,7 @@ func (l *logFiles) reportLogs(s *settings, counting, whole []logRun, floors []us
 	r.add(line{what: "  speed, until all is committed", unit: "MB/s", ours: median(whole, func(r logRun) float64 { return speed(r.wall) })})
 	r.add(line{what: "  collector highest RSS", unit: "MiB", goal: 80, atMost: true, ours: median(whole, func(r logRun) float64 { return r.collector.peak })})
 	r.add(line{what: "  aggregator highest RSS", unit: "MiB", ours: median(whole, func(r logRun) float64 { return r.aggregator.peak })})
+	r.note("the log store was at it %.0f %% of the time, in %.0f transactions", median(whole, func(r logRun) float64 { return 100 * r.appending / r.wall.Seconds() }), median(whole, func(r logRun) float64 { return r.appends }))
 	r.note("each run: records counted by the API = lines written = %d", l.lines)
 }
 
@@ -121,6 +126,11 @@ func (l *logFiles) throughCollector(ctx context.Context, s *settings, count bool
 	if r.aggregator, err = p.aggregator.used(before, began); err != nil || count {
 		return r, err
 	}
+	m, err := ownMetrics(ctx, p.http, appends+"_sum", appends+"_count")
+	if err != nil {
+		return r, err
+	}
+	r.appends, r.appending = m[appends+"_count"], m[appends+"_sum"]
 	return r, l.check(ctx, p)
 }
 
