@@ -88,8 +88,8 @@ func dial(ctx context.Context, o ClientOptions) (net.Conn, error) {
 }
 
 func (c *Client) handshake(ctx context.Context) error {
-	defer c.net.SetDeadline(time.Time{})
-	defer context.AfterFunc(ctx, func() { c.net.SetDeadline(time.Unix(1, 0)) })()
+	defer func() { _ = c.net.SetDeadline(time.Time{}) }() // fails on a dead connection, which the next call tells
+	defer context.AfterFunc(ctx, func() { _ = c.net.SetDeadline(time.Unix(1, 0)) })()
 	raw, err := c.stream.message()
 	if err != nil {
 		return err

@@ -58,7 +58,7 @@ func (c *connection) Read(b []byte) (int, error) {
 	} else if limits.IdleTime > 0 {
 		deadline = time.Now().Add(limits.IdleTime)
 	}
-	c.net.SetReadDeadline(deadline)
+	_ = c.net.SetReadDeadline(deadline)
 	if c.stopping.Load() { // stop's deadline may have come before ours
 		return 0, errStopping
 	}
@@ -73,7 +73,7 @@ func (c *connection) Read(b []byte) (int, error) {
 // stop makes the reader end; chunks in hand go on.
 func (c *connection) stop() {
 	c.stopping.Store(true)
-	c.net.SetReadDeadline(time.Unix(1, 0))
+	_ = c.net.SetReadDeadline(time.Unix(1, 0))
 }
 
 // abandon ends the connection without waiting for chunks in hand.
@@ -180,7 +180,9 @@ func (c *connection) exchange(credentials Credentials) error {
 }
 
 func (c *connection) write(b []byte) error {
-	c.net.SetWriteDeadline(time.Now().Add(c.server.options.Limits.FrameTime))
+	if err := c.net.SetWriteDeadline(time.Now().Add(c.server.options.Limits.FrameTime)); err != nil {
+		return err
+	}
 	_, err := c.net.Write(b)
 	return err
 }

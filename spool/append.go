@@ -225,7 +225,7 @@ func (s *Spool) beginSegment(first uint64) error {
 	}
 	if err != nil {
 		f.Close()
-		s.fs.Remove(name)
+		_ = s.fs.Remove(name) // the next attempt writes over it
 		return fmt.Errorf("begin spool segment %s: %w", name, err)
 	}
 	if s.active != nil {

@@ -108,7 +108,7 @@ func (s *Spool) limitQuarantined() {
 	names, _ := filepath.Glob(filepath.Join(s.options.Dir, "*"+quarantineSuffix))
 	sort.Strings(names)
 	for len(names) > quarantinedKept {
-		s.fs.Remove(names[0])
+		_ = s.fs.Remove(names[0]) // tried again at the next one
 		names = names[1:]
 	}
 }

@@ -50,15 +50,12 @@ func (c *chunkSet) has(id string) bool {
 	return ok
 }
 
-// add remembers an id that was stored; it reports whether older ids were
-// forgotten, so that they can leave the table too.
-func (c *chunkSet) add(id string) (forgot bool) {
+// add remembers an id that was stored.
+func (c *chunkSet) add(id string) {
 	if len(c.newer) >= c.max/2 {
 		c.older, c.newer = c.newer, map[chunkHash]struct{}{}
-		forgot = true
 	}
 	c.newer[hashChunk(id)] = struct{}{}
-	return forgot
 }
 
 func (c *chunkSet) len() int { return len(c.newer) + len(c.older) }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -98,7 +99,7 @@ func refused(network, address string, frame []byte) error {
 		_ = half.CloseWrite() // what is too short to be wrong ends here
 	}
 	answer, err := io.ReadAll(c)
-	if e, ok := err.(net.Error); ok && e.Timeout() {
+	if e := net.Error(nil); errors.As(err, &e) && e.Timeout() {
 		return fmt.Errorf("the connection stays open")
 	}
 	if len(answer) != 0 {

@@ -3,6 +3,7 @@ package peers
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -261,9 +262,7 @@ func (c *Containerd) removePods() {
 func with(a, b map[string]string) map[string]string {
 	all := make(map[string]string, len(a)+len(b))
 	for _, m := range []map[string]string{a, b} {
-		for k, v := range m {
-			all[k] = v
-		}
+		maps.Copy(all, m)
 	}
 	return all
 }

@@ -78,7 +78,7 @@ func killMentioning(dir string) {
 func killTree(pid int) {
 	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	_ = syscall.Kill(pid, syscall.SIGKILL)
-	for _, child := range strings.Fields(string(children)) {
+	for child := range strings.FieldsSeq(string(children)) {
 		if n, err := strconv.Atoi(child); err == nil {
 			killTree(n)
 		}

@@ -90,7 +90,7 @@ func (p *process) waitFor(timeout time.Duration, ready func() error) error {
 			return nil
 		}
 		if p.exited() {
-			return fmt.Errorf("%s ended while starting: %v\n%s", p.name, p.err, p.logTail())
+			return fmt.Errorf("%s ended while starting: %w\n%s", p.name, p.err, p.logTail())
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("%s not ready after %s: %w\n%s", p.name, timeout, err, p.logTail())

@@ -205,10 +205,10 @@ func FuzzBulkAnswer(f *testing.F) {
 func TestOptions(t *testing.T) {
 	for want, o := range map[string]LogsOptions{
 		"elasticsearch: no URL": {},
-		`elasticsearch: URL "localhost:9200" is not http://host:port`:                                                 {Options: Options{URLs: []string{"localhost:9200"}}},
-		"elasticsearch: either a user or an API key, not both":                                                        {Options: Options{URLs: []string{"http://x:1"}, APIKey: "k", Username: "u"}},
-		`elasticsearch: "Logs" cannot be the name of an index: want lower case letters, digits, and - _ .`:            {Options: Options{URLs: []string{"http://x:1"}}, DataStream: "Logs"},
-		`elasticsearch: "lubberline logs" cannot be the name of an index: want lower case letters, digits, and - _ .`: {Options: Options{URLs: []string{"http://x:1"}}, DailyPrefix: "lubberline logs"},
+		`elasticsearch: URL "localhost:9200" is not http://host:port`:                                                    {Options: Options{URLs: []string{"localhost:9200"}}},
+		"elasticsearch: either a user or an API key, not both":                                                           {Options: Options{URLs: []string{"http://x:1"}, APIKey: "k", Username: "u"}},
+		`elasticsearch: "Logs" cannot be the name of an index: want only lower case letters, digits, and .-_`:            {Options: Options{URLs: []string{"http://x:1"}}, DataStream: "Logs"},
+		`elasticsearch: "lubberline logs" cannot be the name of an index: want only lower case letters, digits, and .-_`: {Options: Options{URLs: []string{"http://x:1"}}, DailyPrefix: "lubberline logs"},
 	} {
 		require.EqualError(t, o.complete(), want)
 	}

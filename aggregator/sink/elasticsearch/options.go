@@ -107,7 +107,7 @@ var indexName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]*$`)
 
 func checkIndexName(name string) error {
 	if !indexName.MatchString(name) || len(name) > 200 || strings.HasSuffix(name, ".") {
-		return fmt.Errorf("elasticsearch: %q cannot be the name of an index: want lower case letters, digits, and - _ .", name)
+		return fmt.Errorf("elasticsearch: %q cannot be the name of an index: want only lower case letters, digits, and .-_", name)
 	}
 	return nil
 }

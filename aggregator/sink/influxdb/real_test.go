@@ -180,7 +180,7 @@ func TestRealOutage(t *testing.T) {
 		var written atomic.Int64
 		ctx, stop := context.WithCancel(t.Context())
 		load := make(chan error, 1)
-		go func() { load <- exportUntil(ctx, t, s, start, containers, &written) }()
+		go func() { load <- exportUntil(ctx, t, s, start, containers, &written) }() //nolint:testifylint // its batches cannot fail to be made
 		require.Eventually(t, func() bool { return written.Load() > 20 && s.Pending() < 10 }, time.Minute, 10*time.Millisecond)
 
 		db.Kill()

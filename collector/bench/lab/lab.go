@@ -118,7 +118,7 @@ func (g *Group) Remove() error {
 func (g *Group) kill() {
 	for _, dir := range g.dirs() {
 		text, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
-		for _, word := range strings.Fields(string(text)) {
+		for word := range strings.FieldsSeq(string(text)) {
 			var pid int
 			if _, err := fmt.Sscan(word, &pid); err == nil && pid > 1 && pid != os.Getpid() {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
