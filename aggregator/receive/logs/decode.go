@@ -52,33 +52,44 @@ type raw struct {
 // work is the state of one chunk's decoding.
 type work struct {
 	decoder *decoder
+	entries *forward.Iterator
+	left    int // events as the sender says
 	common  *common
 	now     int64
 	tag     string
 	arena   []byte // JSON of fields; strings refer to it, so it only grows
 	key     []byte // scratch for looking up sources
+	bad     int    // events that are no records
 	result  result
 }
 
-// decode returns the records of a chunk. Strings refer to the chunk's memory.
-func (d *decoder) decode(c *forward.Chunk, now int64) ([]logrecord.Record, result) {
-	w := &work{decoder: d, now: now, tag: validString(c.Tag), common: d.sources.common(c.Common)}
+// begin begins with a chunk. Strings refer to the chunk's memory.
+func (d *decoder) begin(c *forward.Chunk, now int64) *work {
 	const leastBytes = 3 // of an entry
-	records := make([]logrecord.Record, 0, min(max(c.Size, 1), len(c.Entries)/leastBytes+1))
-	it := forward.NewIterator(c.Entries)
-	for it.Next() {
+	return &work{
+		decoder: d, now: now, tag: validString(c.Tag), common: d.sources.common(c.Common),
+		entries: forward.NewIterator(c.Entries), left: min(max(c.Size, 1), len(c.Entries)/leastBytes+1),
+	}
+}
+
+// next returns so many records, or what is left; none at the end.
+func (w *work) next(most int) []logrecord.Record {
+	w.arena = nil // the records returned before refer to it
+	records := make([]logrecord.Record, 0, min(max(w.left, 1), most))
+	for len(records) < most && w.entries.Next() {
 		records = append(records, logrecord.Record{})
-		if err := w.record(&it.Entry, &records[len(records)-1]); err != nil {
+		if err := w.record(&w.entries.Entry, &records[len(records)-1]); err != nil {
 			records = records[:len(records)-1]
-			w.result.bad++
+			w.bad++
 			w.result.reason = err
 		}
 	}
-	w.result.bad += it.Bad
-	if it.BadReason != nil {
-		w.result.reason = it.BadReason
+	w.left -= len(records)
+	w.result.bad = w.bad + w.entries.Bad
+	if w.entries.BadReason != nil {
+		w.result.reason = w.entries.BadReason
 	}
-	return records, w.result
+	return records
 }
 
 func (w *work) record(e *forward.Entry, r *logrecord.Record) error {

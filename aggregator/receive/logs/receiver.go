@@ -78,7 +78,7 @@ type Receiver struct {
 	badEvents, storeErrors, otherSignals rate.Sometimes
 }
 
-// item is a chunk that waits. Receiver.mu guards dones.
+// item is a chunk, or a piece of one, that waits. Receiver.mu guards dones.
 type item struct {
 	batch logrecord.Batch
 	dones []func(error)
@@ -151,13 +151,7 @@ func (r *Receiver) Handle(ctx context.Context, c *forward.Chunk, done func(error
 		done(nil)
 		return
 	}
-	records, result := r.decoder.decode(c, r.options.Now().UnixNano())
-	r.account(c, len(records), result)
-	if len(records) == 0 {
-		done(nil)
-		return
-	}
-	r.enqueue(&item{batch: logrecord.Batch{ChunkID: c.FrameOptions.Chunk, Records: records}, dones: []func(error){done}})
+	r.take(c, done)
 }
 
 func (r *Receiver) account(c *forward.Chunk, records int, result result) {

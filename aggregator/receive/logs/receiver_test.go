@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"strings"
 	"sync"
@@ -43,6 +44,12 @@ func chunkOf(id string, common map[string]any, entries ...[]byte) *forward.Chunk
 		c.Common, _ = msgp.AppendMapStrIntf(nil, common)
 	}
 	return c
+}
+
+// decode returns all records of a chunk.
+func (d *decoder) decode(c *forward.Chunk, now int64) ([]logrecord.Record, result) {
+	w := d.begin(c, now)
+	return w.next(math.MaxInt), w.result
 }
 
 func TestDecode(t *testing.T) {
