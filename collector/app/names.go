@@ -25,18 +25,26 @@ type names struct {
 	tick  uint64
 	known map[string]*named // by cgroup id; only the observing goroutine's
 
-	mu      sync.Mutex
-	sources map[string]*logrecord.Source // by container id
+	mu         sync.Mutex
+	containers map[string]*container // by container id
 }
 
+// named is a cgroup whose container is known.
 type named struct {
 	identity *reading.Identity
-	tailed   bool
 	seen     uint64
 }
 
+// container is what all cgroups of a container have in common: there can be
+// several, below each other, and after a restart the old and the new.
+type container struct {
+	source  *logrecord.Source
+	cgroups int // how many are known
+	tailed  bool
+}
+
 func newNames(node string, t tail, log *slog.Logger) *names {
-	return &names{node: node, tail: t, log: log, known: map[string]*named{}, sources: map[string]*logrecord.Source{}}
+	return &names{node: node, tail: t, log: log, known: map[string]*named{}, containers: map[string]*container{}}
 }
 
 // observe takes note of new identities and of containers that are gone.
@@ -53,42 +61,63 @@ func (n *names) observe(o observation) {
 		}
 		k.seen = n.tick
 		if k.identity != c.Identity {
-			n.change(c.ID, k, c.Identity)
+			n.change(k, c.Identity)
 		}
 	}
 	for id, k := range n.known {
 		if k.seen != n.tick {
-			n.forget(id, k)
+			delete(n.known, id)
+			n.release(k.identity.ContainerID)
 		}
 	}
 }
 
-func (n *names) change(id string, k *named, identity *reading.Identity) {
-	k.identity = identity
+// change gives a cgroup its identity, or another one.
+func (n *names) change(k *named, identity *reading.Identity) {
 	source := sourceOf(n.node, identity)
 	n.mu.Lock()
-	n.sources[identity.ContainerID] = source
+	c := n.containers[identity.ContainerID]
+	if c == nil {
+		c = &container{}
+		n.containers[identity.ContainerID] = c
+	}
+	c.source = source
+	c.cgroups++
 	n.mu.Unlock()
+	n.follow(c, identity)
+	if k.identity != nil {
+		n.release(k.identity.ContainerID)
+	}
+	k.identity = identity
+}
+
+// follow has a container's log file read, or what is known of it renewed.
+func (n *names) follow(c *container, identity *reading.Identity) {
 	if n.tail == nil || identity.LogPath == "" || identity.Sandbox {
 		return
 	}
 	err := n.tail.Add(logs.Source{
-		ID: identity.ContainerID, Path: identity.LogPath, Format: identity.LogFormat, Tag: tagOf(source), Meta: *source,
+		ID: identity.ContainerID, Path: identity.LogPath, Format: identity.LogFormat, Tag: tagOf(c.source), Meta: *c.source,
 	})
 	if err != nil {
 		n.log.Warn("the log of a container cannot be read", "container", identity.Name, "file", identity.LogPath, "error", err)
 		return
 	}
-	k.tailed = true
+	c.tailed = true
 }
 
-func (n *names) forget(id string, k *named) {
-	delete(n.known, id)
+// release takes a cgroup from a container, which is gone with its last one.
+func (n *names) release(containerID string) {
 	n.mu.Lock()
-	delete(n.sources, k.identity.ContainerID)
+	c := n.containers[containerID]
+	c.cgroups--
+	gone := c.cgroups == 0
+	if gone {
+		delete(n.containers, containerID)
+	}
 	n.mu.Unlock()
-	if k.tailed {
-		n.tail.Remove(k.identity.ContainerID)
+	if gone && c.tailed {
+		n.tail.Remove(containerID)
 	}
 }
 
@@ -97,7 +126,10 @@ func (n *names) forget(id string, k *named) {
 func (n *names) Lookup(containerID string) *logrecord.Source {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.sources[containerID]
+	if c := n.containers[containerID]; c != nil {
+		return c.source
+	}
+	return nil
 }
 
 func sourceOf(node string, i *reading.Identity) *logrecord.Source {
