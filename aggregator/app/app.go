@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 	"github.com/lubberline/lubberline/aggregator/metricstore"
 	receivelogs "github.com/lubberline/lubberline/aggregator/receive/logs"
 	"github.com/lubberline/lubberline/aggregator/rollup"
+	"github.com/lubberline/lubberline/dirlock"
 	"github.com/lubberline/lubberline/lifecycle"
 	"github.com/lubberline/lubberline/listen"
 	"github.com/lubberline/lubberline/logging"
@@ -75,9 +75,11 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 			_ = a.group.Cleanups()
 		}
 	}()
-	if err := os.MkdirAll(o.DataDir, 0o750); err != nil {
-		return nil, fmt.Errorf("aggregator data: %w", err)
+	lock, err := dirlock.Take(o.DataDir)
+	if err != nil {
+		return nil, fmt.Errorf("aggregator: %w", err)
 	}
+	a.group.Close("data directory", lock)
 	steps := []func() error{
 		a.openStores,
 		a.buildInfluxDB,

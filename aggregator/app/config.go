@@ -100,14 +100,7 @@ func (c *Config) Validate() error {
 	if c.Resolution < time.Second || c.Resolution%time.Second != 0 {
 		fail("resolution: %s: want whole seconds, at least 1s", c.Resolution)
 	}
-	for name, s := range map[string]StoreConfig{"metrics": c.Metrics, "logs": c.Logs} {
-		if s.Retention < time.Hour {
-			fail("%s.retention: %s: want at least 1h", name, s.Retention)
-		}
-		if s.MaxSize != 0 && s.MaxSize < 64<<20 {
-			fail("%s.max_size: %s: want 0 for no cap, or at least 64MiB", name, s.MaxSize)
-		}
-	}
+	errs = append(errs, c.Metrics.check("metrics"), c.Logs.check("logs"))
 	switch {
 	case c.Historical != "embedded" && c.Historical != "influxdb":
 		fail("historical: %q: want embedded or influxdb", c.Historical)
@@ -116,6 +109,20 @@ func (c *Config) Validate() error {
 	}
 	if i := c.InfluxDB; i != nil && (i.Database == "") == (i.Bucket == "") {
 		fail("influxdb: want database (InfluxDB 1.8) or bucket (2.x), and not both")
+	}
+	if e := c.Elasticsearch; e != nil && !e.Logs && !e.Metrics {
+		fail("elasticsearch: nothing is written there: set logs, metrics or both to true")
+	}
+	return errors.Join(errs...)
+}
+
+func (s StoreConfig) check(name string) error {
+	var errs []error
+	if s.Retention < time.Hour {
+		errs = append(errs, fmt.Errorf("%s.retention: %s: want at least 1h", name, s.Retention))
+	}
+	if s.MaxSize != 0 && s.MaxSize < 64<<20 {
+		errs = append(errs, fmt.Errorf("%s.max_size: %s: want 0 for no cap, or at least 64MiB", name, s.MaxSize))
 	}
 	return errors.Join(errs...)
 }

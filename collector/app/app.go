@@ -19,6 +19,7 @@ import (
 	"github.com/lubberline/lubberline/collector/exposition"
 	"github.com/lubberline/lubberline/collector/host"
 	"github.com/lubberline/lubberline/collector/sampler"
+	"github.com/lubberline/lubberline/dirlock"
 	"github.com/lubberline/lubberline/lifecycle"
 	"github.com/lubberline/lubberline/listen"
 	"github.com/lubberline/lubberline/logging"
@@ -69,9 +70,11 @@ func New(o Options) (_ *App, err error) {
 			_ = a.group.Cleanups()
 		}
 	}()
-	if err := os.MkdirAll(o.DataDir, 0o750); err != nil {
-		return nil, fmt.Errorf("collector data: %w", err)
+	lock, err := dirlock.Take(o.DataDir)
+	if err != nil {
+		return nil, fmt.Errorf("collector: %w", err)
 	}
+	a.group.Close("data directory", lock)
 	for _, build := range []func() error{a.buildSampling, a.buildMetricsOutput, a.buildLogs, a.buildHTTP} {
 		if err := build(); err != nil {
 			return nil, err

@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -134,8 +135,8 @@ func (c *Config) Validate() error {
 	if c.RemoteWrite.SpoolSize < minSpool {
 		fail("remote_write.spool_size: %s: want at least %s", c.RemoteWrite.SpoolSize, config.Size(minSpool))
 	}
-	if c.LogOutput.SpoolSize < minSpool {
-		fail("log_output.spool_size: %s: want at least %s", c.LogOutput.SpoolSize, config.Size(minSpool))
+	if err := c.LogOutput.validate(); err != nil {
+		fail("log_output.%w", err)
 	}
 	if err := checkURL(c.RemoteWrite.URL); err != nil {
 		fail("remote_write.url: %w", err)
@@ -156,6 +157,22 @@ func (c *Config) Validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (o LogOutputConfig) validate() error {
+	if o.SpoolSize < minSpool {
+		return fmt.Errorf("spool_size: %s: want at least %s", o.SpoolSize, config.Size(minSpool))
+	}
+	if o.CAFile != "" && !o.TLS {
+		return errors.New("ca_file: without tls: true it has no effect")
+	}
+	if o.Address == "" || strings.HasPrefix(o.Address, "unix:///") {
+		return nil
+	}
+	if _, port, err := net.SplitHostPort(o.Address); err != nil || port == "" {
+		return fmt.Errorf("address: %q: want host:port or unix:///…", o.Address)
+	}
+	return nil
 }
 
 func (f FileConfig) validate() error {
