@@ -8,6 +8,7 @@
 #   BENCH_MIB=256        size of the log files (1024)
 #   BENCH_TIME=10s       length of the measurements of running programs (25s)
 #   BENCH_IDLE=20s       how long `lubberline up` idles before it is measured (60s)
+#   BENCH_BIN=bin        where the programs are
 #   BENCH_CGROUPS=50     numbers of cgroups of the sampling part (50,200,500)
 #
 # Each peer or floor runs in the same run as ours; figures of other machines are
@@ -22,7 +23,7 @@ fi
 parts=${BENCH_PARTS:-sampling node logs ingest idle cluster}
 parts=${parts//,/ }
 repeat=${BENCH_REPEAT:-3} mib=${BENCH_MIB:-1024} time=${BENCH_TIME:-25s} idle=${BENCH_IDLE:-60s}
-cgroups=${BENCH_CGROUPS:-50,200,500}
+cgroups=${BENCH_CGROUPS:-50,200,500} bin=${BENCH_BIN:-bin}
 
 [ "$(id -u)" = 0 ] || { echo 'make bench needs root: it makes cgroups' >&2; exit 1; }
 
@@ -32,7 +33,7 @@ go build -o "$work/sampling" ./collector/bench
 go build -o "$work/whole" ./test/bench
 
 echo "machine: $(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(awk '/MemTotal/ {printf "%.0f GiB", $2/1048576}' /proc/meminfo), Linux $(uname -r)"
-echo "version: $(bin/lubberline version), load average before: $(cut -d' ' -f1-3 /proc/loadavg)"
+echo "version: $("$bin/lubberline" version), load average before: $(cut -d' ' -f1-3 /proc/loadavg)"
 echo "Ratios are of two figures of this run. CPU is user and system time from /proc."
 
 rest=()
@@ -47,7 +48,7 @@ for part in $parts; do
 done
 if [ ${#rest[@]} -gt 0 ]; then
   list=$(IFS=,; echo "${rest[*]}")
-  "$work/whole" -parts "$list" -repeat "$repeat" -mib "$mib" -time "$time" -idle "$idle"
+  "$work/whole" -bin "$bin" -parts "$list" -repeat "$repeat" -mib "$mib" -time "$time" -idle "$idle"
 fi
 echo
 echo "load average after: $(cut -d' ' -f1-3 /proc/loadavg)"

@@ -174,7 +174,7 @@ func start(ctx context.Context, p program) (r result.Result, err error) {
 // show prints the table.
 func show(rows []row) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "cgroups\tload\tprogram\tCPU us/sample\t% of a core\tsamples/s\tRSS MB\tfiles\tvs floor\tvs ours\t/metrics CPU ms\tKB\tspacing\t")
+	fmt.Fprintln(w, "cgroups\tload\tprogram\tCPU us/sample\t% of a core\tsamples/s\tRSS MB\tfiles\tvs floor\tvs ours\t/metrics CPU ms\tKB\tworst jitter ms\t")
 	for _, r := range rows {
 		fmt.Fprintf(w, "%d\t%s\t%s\t%.1f\t%.2f\t%.1f\t%.1f\t%d\t%s\t%s\t", r.n, r.load, r.program, r.perSample(),
 			100*r.CPU.Seconds()/r.Wall.Seconds(), float64(r.Samples)/r.Wall.Seconds(), float64(r.RSS)/(1<<20), r.Files,
@@ -190,7 +190,7 @@ func scraped(r row) string {
 	case r.Scrape == 0:
 		return "\t\t"
 	case r.program == "ours":
-		return fmt.Sprintf("%.1f\t%d\t%v", float64(r.Scrape.Microseconds())/1000, r.ScrapeBytes>>10, r.Spacing)
+		return fmt.Sprintf("%.1f\t%d\t%.1f", float64(r.Scrape.Microseconds())/1000, r.ScrapeBytes>>10, float64(r.Spacing.Microseconds())/1000)
 	}
 	return fmt.Sprintf("%.1f\t%d\t", float64(r.Scrape.Microseconds())/1000, r.ScrapeBytes>>10)
 }

@@ -36,7 +36,7 @@ type watcher struct {
 	network *network.Network
 	samples atomic.Uint64
 	last    time.Time
-	spacing atomic.Int64 // the largest deviation so far
+	spacing atomic.Int64 // the largest deviation so far, in nanoseconds
 }
 
 func newWatcher() (*watcher, error) {
@@ -58,11 +58,12 @@ func newWatcher() (*watcher, error) {
 
 func (w *watcher) count(tick sampler.Tick) {
 	w.samples.Add(uint64(len(tick.Containers)))
+	now := time.Now()
 	if !w.last.IsZero() {
-		off := (tick.Time.Sub(w.last) - time.Second).Abs()
+		off := (now.Sub(w.last) - time.Second).Abs()
 		w.spacing.Store(max(w.spacing.Load(), int64(off)))
 	}
-	w.last = tick.Time
+	w.last = now
 }
 
 // ours is the collector's reading side at an interval of 1 s.

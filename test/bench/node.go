@@ -15,11 +15,12 @@ const (
 	sampling      = "lubberline_sampler_tick_duration_seconds_sum"
 	sampleTicks   = "lubberline_sampler_ticks_total"
 	samplesMissed = "lubberline_sampler_ticks_missed_total"
+	shipped       = "lubberline_remotewrite_samples_total"
 )
 
 // node measures the whole collector with many cgroups at an interval of 1 s,
 // shipping to a real aggregator.
-func node(ctx context.Context, s *settings) error {
+func node(ctx context.Context, s *settings) (err error) {
 	s.report.title = fmt.Sprintf("The whole lubberline-collector: %d cgroups at 1 s, remote write and logs to a real aggregator, over %s", s.groups, s.seconds)
 	groups, err := makeGroups(ctx, s.groups)
 	defer func() {
@@ -53,7 +54,7 @@ func node(ctx context.Context, s *settings) error {
 }
 
 func (p *programs) measureNode(ctx context.Context, s *settings) error {
-	before, err := ownMetrics(ctx, p.shown, sampling, sampleTicks, samplesMissed)
+	before, err := ownMetrics(ctx, p.shown, sampling, sampleTicks, samplesMissed, shipped)
 	if err != nil {
 		return err
 	}
@@ -69,7 +70,7 @@ func (p *programs) measureNode(ctx context.Context, s *settings) error {
 	if err != nil {
 		return err
 	}
-	after, err := ownMetrics(ctx, p.shown, sampling, sampleTicks, samplesMissed)
+	after, err := ownMetrics(ctx, p.shown, sampling, sampleTicks, samplesMissed, shipped)
 	if err != nil {
 		return err
 	}
@@ -80,6 +81,7 @@ func (p *programs) measureNode(ctx context.Context, s *settings) error {
 	r.add(line{what: "whole process: RSS", ours: u.rss, unit: "MiB", goal: 40, atMost: true})
 	r.add(line{what: "whole process: highest RSS since its start", ours: u.peak, unit: "MiB"})
 	r.add(line{what: "the aggregator that stores it: CPU", ours: 100 * (aggregatorAfter - aggregatorCPU).Seconds() / u.wall.Seconds(), unit: "% of a core"})
+	r.add(line{what: "samples shipped", ours: (after[shipped] - before[shipped]) / u.wall.Seconds(), unit: "/s"})
 	r.note("%.0f ticks, %.0f missed", ticks, after[samplesMissed]-before[samplesMissed])
 	return nil
 }

@@ -19,8 +19,8 @@ type Result struct {
 	Samples uint64 // container-samples taken
 	RSS     uint64 // bytes, at the end
 	Files   int    // open descriptors
-	// Spacing is the largest deviation of two successive samples' distance from
-	// the interval; of ours only.
+	// Spacing is how far the time between the ends of two successive ticks was
+	// from the interval, at worst since the start; of ours only.
 	Spacing time.Duration
 	// Scrape is the CPU time of one scrape of /metrics, and its size; not of the
 	// floor.
