@@ -91,8 +91,11 @@ func (a *App) buildViews() (err error) {
 
 // observe reads the machine after each tick and hands both to whoever is
 // interested. It is not on the sampler's goroutine: a slow filesystem delays
-// what is shipped, but no sample.
+// what is shipped, but no sample. A tick that the machine was not read for in
+// time goes without its figures.
 func (a *App) observe(ctx context.Context, ticks <-chan struct{}) error {
+	reader := newMachine(a.host, a.cfg.Interval/2)
+	defer reader.close()
 	var last time.Time
 	for {
 		select {
@@ -100,13 +103,16 @@ func (a *App) observe(ctx context.Context, ticks <-chan struct{}) error {
 			return nil
 		case <-ticks:
 		}
-		a.host.Read(ctx, time.Now())
+		reader.read(ctx)
 		a.sampler.View(func(tick time.Time, containers []*reading.Container) {
 			if tick.Equal(last) {
 				return
 			}
 			last = tick
-			a.host.View(func(_ time.Time, machine []series.Point) {
+			a.host.View(func(at time.Time, machine []series.Point) {
+				if at.Before(tick) {
+					machine = nil
+				}
 				for _, f := range a.afterTick {
 					f(observation{tick, containers, machine})
 				}
