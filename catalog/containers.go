@@ -44,7 +44,7 @@ var containerMetrics = []Metric{
 	{Name: "container_fs_reads_total", Group: BlockIO, Kind: Counter, Help: "Reads completed.", Labels: []string{"device"}},
 	{Name: "container_fs_writes_total", Group: BlockIO, Kind: Counter, Help: "Writes completed.", Labels: []string{"device"}},
 
-	{Name: "container_fs_usage_bytes", Group: Filesystem, Kind: Gauge, Unit: Bytes, Help: "Bytes of the writable layer and of the container's logs.", Labels: []string{"device"}},
+	{Name: "container_fs_usage_bytes", Group: Filesystem, Kind: Gauge, Unit: Bytes, Help: "Bytes of the writable layer.", Labels: []string{"device"}},
 	{Name: "container_fs_limit_bytes", Group: Filesystem, Kind: Gauge, Unit: Bytes, Help: "Size of the filesystem that holds the writable layer.", Labels: []string{"device"}},
 	{Name: "container_fs_available_bytes", Group: Filesystem, Kind: Gauge, Unit: Bytes, Help: "Bytes free on the filesystem that holds the writable layer.", Labels: []string{"device"}},
 	{Name: "container_fs_inodes_total", Group: Filesystem, Kind: Gauge, Help: "Inodes of that filesystem.", Labels: []string{"device"}},

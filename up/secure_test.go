@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/big"
@@ -199,6 +200,8 @@ func TestWrongSecretsLoseNothing(t *testing.T) {
 		return ok && first.Before(mended)
 	}, 60*time.Second, 50*time.Millisecond, "samples from before the token was right")
 	want = append(want, writeLines(t, file, 100, 110)...)
+	require.NoError(t, appendTo(file, "no \xff\xfe UTF-8, caf\xc3\na\x00nul\x1b[31m\n"))
+	want = append(want, "no \ufffd UTF-8, caf\ufffd", "a\x00nul\x1b[31m")
 	require.Eventually(t, func() bool { return len(c.lines(t)) >= len(want) }, 60*time.Second, 50*time.Millisecond)
 	require.Equal(t, want, c.lines(t))
 }
@@ -230,13 +233,18 @@ func secureCollector(t *testing.T, s *secrets, a *aggregator.App) (cfg collector
 
 func writeLines(t *testing.T, path string, from, to int) (lines []string) {
 	t.Helper()
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	require.NoError(t, err)
 	for i := range to - from {
 		lines = append(lines, fmt.Sprintf("line %d", from+i))
 	}
-	_, err = f.WriteString(strings.Join(lines, "\n") + "\n")
-	require.NoError(t, err)
-	require.NoError(t, f.Close())
+	require.NoError(t, appendTo(path, strings.Join(lines, "\n")+"\n"))
 	return lines
+}
+
+func appendTo(path, text string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
 }
