@@ -163,5 +163,5 @@ func TestKillsLoseNothing(t *testing.T) {
 	require.Equal(t, []int{killsEach(t), killsEach(t)}, []int{collector.kills, aggregator.kills})
 
 	lines.expectOnce(aggregator.api, begin)
-	aggregator.expectSamples(prefix, crashContainers, begin.Add(5*time.Second), until, collector.outages)
+	aggregator.expectSamples(collector.api, prefix, crashContainers, begin.Add(5*time.Second), until, collector.outages)
 }

@@ -93,11 +93,11 @@ func TestFullDiskOfTheStores(t *testing.T) {
 	lines.finish(t)
 	until := time.Now()
 	lines.expectOnce(aggregator.api, begin)
-	aggregator.expectSamples(prefix, faultContainers, begin.Add(5*time.Second), until, nil)
+	aggregator.expectSamples(collector.api, prefix, faultContainers, begin.Add(5*time.Second), until, nil)
 	collector.alive()
 
 	aggregator.crash()
 	aggregator.ready(aggregator.program)
 	lines.expectOnce(aggregator.api, begin)
-	aggregator.expectSamples(prefix, faultContainers, begin.Add(5*time.Second), time.Now(), nil)
+	aggregator.expectSamples(collector.api, prefix, faultContainers, begin.Add(5*time.Second), time.Now(), nil)
 }

@@ -56,14 +56,14 @@ func TestFaultsLeaveTheRestAlone(t *testing.T) {
 	until := time.Now()
 	t.Logf("%d lines in %s, disk full %s", lines.total(), until.Sub(begin), full)
 	lines.expectOnce(m.api, begin)
-	m.expectSamples(prefix, faultContainers, begin.Add(5*time.Second), until, []outage{full})
+	m.expectSamples(m.collector, prefix, faultContainers, begin.Add(5*time.Second), until, []outage{full})
 	m.expectSmall()
 
 	m.interrupt()
 	m.start()
 	lines.expectOnce(m.api, begin)
 	again := outage{until, time.Now()}
-	m.expectSamples(prefix, faultContainers, begin.Add(5*time.Second), time.Now(), []outage{full, again})
+	m.expectSamples(m.collector, prefix, faultContainers, begin.Add(5*time.Second), time.Now(), []outage{full, again})
 }
 
 // printed says which of the texts the program has not printed.

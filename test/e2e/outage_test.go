@@ -72,7 +72,7 @@ aggregator:
 	t.Logf("%d lines in %s, stores away %s", lines.total(), until.Sub(begin), away)
 
 	lines.expectOnce(m.api, begin)
-	m.expectSamples(prefix, outageContainers, begin.Add(5*time.Second), until, nil)
+	m.expectSamples(m.collector, prefix, outageContainers, begin.Add(5*time.Second), until, nil)
 	m.eventually("Elasticsearch has as many lines as were written", func() error {
 		if n := esCount(t, es, lines.word); n < lines.total() {
 			return fmt.Errorf("%d of %d lines", n, lines.total())
