@@ -197,7 +197,7 @@ func (l *lineLoad) total() (n int) {
 	return n
 }
 
-// lineRange is the time of all lines, as parameters.
+// query selects the lines of the load.
 func (l *lineLoad) query(since time.Time) url.Values {
 	return url.Values{"start": {since.Format(time.RFC3339Nano)}, "end": {time.Now().Format(time.RFC3339Nano)}, "text": {l.word}}
 }

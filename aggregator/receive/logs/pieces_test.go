@@ -56,7 +56,7 @@ func TestLargeChunksAreStoredInPieces(t *testing.T) {
 }
 
 func TestPiecesOfAChunkWithoutIdHaveNone(t *testing.T) {
-	require.Equal(t, "", pieceID("", 3))
+	require.Empty(t, pieceID("", 3))
 	require.Equal(t, "a", pieceID("a", 0))
 	require.Equal(t, "a#3", pieceID("a", 3))
 }
