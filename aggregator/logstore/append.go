@@ -60,7 +60,8 @@ func (s *Store) AppendReport(ctx context.Context, batches []logrecord.Batch) (st
 	}
 	slices.Sort(numbers)
 	for _, n := range numbers {
-		if err := s.appendDay(ctx, n, byDay[n], stored); err != nil {
+		err := s.withEnoughMemory(func() error { return s.appendDay(ctx, n, byDay[n], stored) })
+		if err != nil {
 			s.metrics.appendErrors.Inc()
 			return stored, err
 		}

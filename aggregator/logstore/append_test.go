@@ -84,7 +84,7 @@ func TestAppendTakesAnyBytes(t *testing.T) {
 	s := openStore(t, Options{})
 	var want []string
 	var b logrecord.Batch
-	for _, text := range []string{"", "\x00\x00", "bad \xff\xfe utf8", "quote ' \" ; --", "日本語 🙂", string(make([]byte, 1<<20))} {
+	for _, text := range []string{"", "\x00\x00", "bad \xff\xfe utf8", "quote ' \" ; --", "日本語 🙂", string(make([]byte, maxText))} {
 		b.Records = append(b.Records, logrecord.Record{Time: noon.UnixNano(), Log: text, Tag: "t\xff"})
 		want = append(want, validText(text))
 	}

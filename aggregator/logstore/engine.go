@@ -27,11 +27,14 @@ type engine struct {
 	mu         sync.RWMutex
 	db         *sql.DB
 	generation int
+
+	// ample is held while the memory limit is raised; see withEnoughMemory.
+	ample sync.Mutex
 }
 
 func newEngine(o Options) (*engine, error) {
 	e := &engine{settings: []string{
-		"SET memory_limit = '" + strconv.FormatInt(o.MemoryLimit>>10, 10) + "KiB'",
+		memorySetting(o.MemoryLimit),
 		"SET threads = " + strconv.Itoa(o.Threads),
 		"SET temp_directory = " + quoteText(filepath.Join(o.Dir, "tmp")),
 		"SET preserve_insertion_order = false",

@@ -10,6 +10,7 @@ import (
 type metrics struct {
 	records, duplicates, expired, future prometheus.Counter
 	appendErrors, reopened, quarantined  prometheus.Counter
+	ample, long                          prometheus.Counter
 	checkpoints, checkpointErrors        prometheus.Counter
 	deletedDays, deletedRecords, skipped prometheus.Counter
 	appendSeconds, querySeconds          prometheus.Histogram
@@ -40,6 +41,8 @@ func newMetrics(r prometheus.Registerer, s *Store) (*metrics, error) {
 		future:           counter("future_records_total", "Log records stored under their time of arrival because theirs was over a day ahead."),
 		appendErrors:     counter("append_errors_total", "Calls of Append that failed."),
 		reopened:         counter("engine_restarts_total", "Starts of the engine after it had given up."),
+		ample:            counter("ample_memory_total", "Statements that were run again with more memory."),
+		long:             counter("long_records_total", "Log records whose text was too long for one row."),
 		quarantined:      counter("quarantined_files_total", "Day files set aside because they could not be read."),
 		checkpoints:      counter("checkpoints_total", "Write-ahead logs written into their day file."),
 		checkpointErrors: counter("checkpoint_errors_total", "Failures to write a write-ahead log into its day file."),
@@ -57,7 +60,7 @@ func newMetrics(r prometheus.Registerer, s *Store) (*metrics, error) {
 		return m, nil
 	}
 	for _, c := range []prometheus.Collector{m.records, m.duplicates, m.expired, m.future, m.appendErrors, m.reopened,
-		m.quarantined, m.checkpoints, m.checkpointErrors, m.deletedDays, m.deletedRecords, m.skipped,
+		m.quarantined, m.ample, m.long, m.checkpoints, m.checkpointErrors, m.deletedDays, m.deletedRecords, m.skipped,
 		m.appendSeconds, m.querySeconds, m.bytes, m.days, m.subscribers} {
 		if err := r.Register(c); err != nil {
 			m.unregister()

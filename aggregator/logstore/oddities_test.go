@@ -18,8 +18,8 @@ func odd() map[string]string {
 		"cut rune":     "caf\xc3",
 		"noncharacter": "\ufffe\uffff\U0010ffff",
 		"quotes":       `'; DROP TABLE records; -- "`,
-		"long":         strings.Repeat("x", 300_000),
-		"long invalid": strings.Repeat("\xff-", 100_000),
+		"long":         strings.Repeat("x", 200_000),
+		"long invalid": strings.Repeat("\xff-", 60_000),
 		"control":      "\x01\x02\x1b[31m\r\n\t\v",
 	}
 }

@@ -85,6 +85,10 @@ func (s *Store) eachDay(ctx context.Context, from, to int64, newestFirst bool, f
 // left out. When the engine gives up or a file is found broken, the engine is
 // started again, the broken file set aside, and f run once more.
 func (s *Store) withDays(ctx context.Context, days []*day, f func([]*day) error) error {
+	return s.withEnoughMemory(func() error { return s.retryWithDays(ctx, days, f) })
+}
+
+func (s *Store) retryWithDays(ctx context.Context, days []*day, f func([]*day) error) error {
 	for attempt := 0; ; attempt++ {
 		generation, err := s.tryWithDays(ctx, days, f)
 		if err == nil || attempt > 0 || ctx.Err() != nil || IsBadQuery(err) {

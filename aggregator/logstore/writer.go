@@ -135,16 +135,38 @@ func (w *writer) appendRecord(a *duckdb.Appender, r *logrecord.Record) error {
 		t = max(w.day.number.start().UnixNano(), min(w.store.opts.Now().UnixNano(), w.day.number.end().UnixNano()-1))
 		w.store.metrics.future.Inc()
 	}
-	source := w.sourceID(r)
+	w.row[0], w.row[2] = t, w.sourceID(r)
 	level := levelOf(r)
-	w.row[0], w.row[1], w.row[2] = t, w.seq, source
-	w.row[3], w.row[4] = levelValues[level], validText(r.Log)
-	w.row[5] = nil
+	w.row[3], w.row[5] = levelValues[level], nil
 	if r.Fields != "" {
-		w.row[5] = validFields(r.Fields)
+		w.row[5] = shortFields(validFields(r.Fields))
 	}
+	text, rest := cutText(validText(r.Log))
+	if rest != "" || len(r.Fields) > maxText {
+		w.store.metrics.long.Inc()
+		first := *r
+		first.Log = text
+		r = &first
+	}
+	if err := w.appendRow(a, r, text, level); err != nil {
+		return err
+	}
+	for rest != "" { // the further records of a line that is too long for one
+		more := *r
+		more.Fields, w.row[5] = "", nil
+		more.Log, rest = cutText(rest)
+		if err := w.appendRow(a, &more, more.Log, level); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// appendRow appends one row; all of it but its number and text is in w.row.
+func (w *writer) appendRow(a *duckdb.Appender, r *logrecord.Record, text string, level Level) error {
+	w.row[1], w.row[4] = w.seq, text
 	if w.follow {
-		w.entries = append(w.entries, pending{record: r, time: t, seq: w.seq, source: source, level: level})
+		w.entries = append(w.entries, pending{record: r, time: w.row[0].(int64), seq: w.seq, source: w.row[2].(int32), level: level})
 	}
 	w.seq++
 	return a.AppendRow(w.row[:]...)
