@@ -64,7 +64,7 @@ func TestBadOptions(t *testing.T) {
 	f(Options{Queue: queue, Node: "a", URL: "http://"}, "want http")
 	f(Options{Queue: queue, Node: "a", URL: "unix://x"}, "want http")
 	f(Options{Queue: queue, Node: "a", URL: "https://x", CAFile: filepath.Join(dir, "none")}, "ca_file")
-	f(Options{Queue: queue, Node: "a", URL: "https://x", CAFile: empty}, "no certificate")
+	f(Options{Queue: queue, Node: "a", URL: "https://x", CAFile: empty}, "no PEM certificate")
 	f(Options{Queue: queue, Node: "a", URL: "https://x", DeadLetterDir: filepath.Join(empty, "x")}, "dead-letter directory")
 }
 
