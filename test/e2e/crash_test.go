@@ -165,3 +165,30 @@ func TestKillsLoseNothing(t *testing.T) {
 	lines.expectOnce(aggregator.api, begin)
 	aggregator.expectSamples(collector.api, prefix, crashContainers, begin.Add(5*time.Second), until, collector.outages)
 }
+
+// TestKillsOfUpLoseNothing is the same for both in one process.
+func TestKillsOfUpLoseNothing(t *testing.T) {
+	peers.RequireReal(t)
+	random := rand.New(rand.NewPCG(seed(t), 0))
+	dir := dataDir(t)
+	prefix := cgroups(t, faultContainers)
+	logs := filepath.Join(dir, "logs")
+	require.NoError(t, os.Mkdir(logs, 0o700))
+	m := up(t, dir, fmt.Sprintf("collector: {interval: 1s, logs: {containers: false, files: %s}}\n", lineFiles(logs)))
+	begin := time.Now()
+	lines := startLines(t, logs, fmt.Sprintf("upcrash%d", random.Uint32()), outageLineRate, 4)
+	var outages []outage
+	for range killsEach(t) / 2 {
+		life := time.NewTimer(time.Duration(random.Int64N(int64(longestLife / 2))))
+		<-life.C
+		killed := time.Now()
+		m.kill9()
+		m.start()
+		outages = append(outages, outage{killed, time.Now()})
+	}
+	lines.finish(t)
+	until := time.Now()
+	t.Logf("%d lines in %s; away %v", lines.total(), until.Sub(begin), outages)
+	lines.expectOnce(m.api, begin)
+	m.expectSamples(m.collector, prefix, faultContainers, begin.Add(5*time.Second), until, outages)
+}
