@@ -173,6 +173,9 @@ func start(ctx context.Context, p program) (r result.Result, err error) {
 
 // show prints the table.
 func show(rows []row) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "cgroups\tload\tprogram\tCPU us/sample\t% of a core\tsamples/s\tRSS MB\tfiles\tvs floor\tvs ours\t/metrics CPU ms\tKB\tworst jitter ms\t")
 	for _, r := range rows {

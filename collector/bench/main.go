@@ -33,7 +33,7 @@ func main() {
 	flag.StringVar(&s.counts, "n", "50,200,500", "numbers of cgroups")
 	flag.StringVar(&s.loads, "load", "idle,busy", "what the cgroups do: idle, busy (each wakes five times a second)")
 	flag.StringVar(&s.without, "without", "", "programs to leave out: ours, floor, cadvisor")
-	flag.DurationVar(&s.time, "time", 15*time.Second, "length of each measurement, after 4 s of settling")
+	flag.DurationVar(&s.time, "time", 15*time.Second, "length of each measurement, after 4 s of settling; the median of its five parts is shown")
 	flag.StringVar(&s.mode, "mode", "", "used by bench itself: what this process is (ours, floor, worker)")
 	flag.StringVar(&s.groups, "groups", "", "used by bench itself: a file with the cgroups and their processes")
 	flag.Parse()

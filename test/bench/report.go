@@ -33,6 +33,9 @@ func (r *report) note(format string, args ...any) {
 }
 
 func (r *report) print(w io.Writer) {
+	if len(r.lines) == 0 {
+		return
+	}
 	fmt.Fprintf(w, "\n%s\n", r.title)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "  what\tours\tgoal\treached\tpeer or floor, same run\tours / theirs")

@@ -2,11 +2,13 @@
 package result
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -14,7 +16,7 @@ import (
 
 // Result is one measurement of one program.
 type Result struct {
-	CPU     time.Duration // used while it was measured
+	CPU     time.Duration // used in Wall
 	Wall    time.Duration
 	Samples uint64 // container-samples taken
 	RSS     uint64 // bytes, at the end
@@ -28,22 +30,34 @@ type Result struct {
 	ScrapeBytes int
 }
 
-// Measure lets the program settle, then measures it for a time. samples counts
-// the container-samples so far.
+// windows is how many parts a measurement has.
+const windows = 5
+
+// Measure lets the program settle, then measures it for a time in several parts
+// and returns the part whose cost per sample is the median: what else happens on
+// the machine, such as containers that come and go, disturbs one part or two.
+// samples counts the container-samples so far.
 func Measure(ctx context.Context, settle, d time.Duration, samples func() uint64) (r Result, err error) {
 	if err := wait(ctx, settle); err != nil {
 		return r, err
 	}
-	start, used, taken := time.Now(), cpu(), samples()
-	if err := wait(ctx, d); err != nil {
-		return r, err
+	var parts []Result
+	for range windows {
+		start, used, taken := time.Now(), cpu(), samples()
+		if err := wait(ctx, d/windows); err != nil {
+			return r, err
+		}
+		parts = append(parts, Result{Wall: time.Since(start), CPU: cpu() - used, Samples: samples() - taken})
 	}
-	r.Wall, r.CPU, r.Samples = time.Since(start), cpu()-used, samples()-taken
+	slices.SortFunc(parts, func(a, b Result) int { return cmp.Compare(a.perSample(), b.perSample()) })
+	r = parts[windows/2]
 	r.RSS = rss()
 	entries, err := os.ReadDir("/proc/self/fd")
 	r.Files = len(entries)
 	return r, err
 }
+
+func (r Result) perSample() float64 { return r.CPU.Seconds() / float64(max(r.Samples, 1)) }
 
 // Scrape measures GET /metrics on a handler, each time after a new sample. The
 // process goes on sampling meanwhile, which is little beside it.
