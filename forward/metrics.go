@@ -2,12 +2,13 @@ package forward
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lubberline/lubberline/ownmetrics"
 )
 
 // serverMetrics are the server's own metrics, with the label "server".
 type serverMetrics struct {
-	registerer prometheus.Registerer
-	all        []prometheus.Collector
+	ownmetrics.Set
 
 	connections                                      prometheus.Gauge
 	accepted, rejected, handshakeFailures, badFrames prometheus.Counter
@@ -17,10 +18,11 @@ type serverMetrics struct {
 
 func newServerMetrics(r prometheus.Registerer, name string, b *budget) (*serverMetrics, error) {
 	m := &serverMetrics{}
+	var all []prometheus.Collector
 	labels := prometheus.Labels{"server": name}
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Name: "lubberline_forward_" + name, Help: help, ConstLabels: labels})
-		m.all = append(m.all, c)
+		all = append(all, c)
 		return c
 	}
 	m.accepted = counter("connections_accepted_total", "Connections served.")
@@ -39,28 +41,8 @@ func newServerMetrics(r prometheus.Registerer, name string, b *budget) (*serverM
 	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "lubberline_forward_in_flight_bytes", Help: "Bytes of chunks that are being handled.", ConstLabels: labels,
 	}, func() float64 { return float64(b.inUse()) })
-	m.all = append(m.all, m.connections, frames, inFlight)
-	return m, m.register(r)
-}
-
-func (m *serverMetrics) register(r prometheus.Registerer) error {
-	if r == nil {
-		return nil
-	}
-	m.registerer = r
-	for _, c := range m.all {
-		if err := r.Register(c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (m *serverMetrics) unregister() {
-	if m.registerer == nil {
-		return
-	}
-	for _, c := range m.all {
-		m.registerer.Unregister(c)
-	}
+	all = append(all, m.connections, frames, inFlight)
+	var err error
+	m.Set, err = ownmetrics.Register(r, all...)
+	return m, err
 }

@@ -201,14 +201,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	select {
 	case <-finished:
 		s.cancel()
-		s.metrics.unregister()
+		s.metrics.Unregister()
 		return nil
 	case <-ctx.Done():
 	}
 	s.cancel()
 	s.abandon()
 	<-finished
-	s.metrics.unregister()
+	s.metrics.Unregister()
 	return ctx.Err()
 }
 

@@ -1,13 +1,17 @@
 package logstore
 
 import (
-	"errors"
+	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lubberline/lubberline/ownmetrics"
 )
 
 // metrics are the store's own figures.
 type metrics struct {
+	ownmetrics.Set
+
 	records, duplicates, expired, future prometheus.Counter
 	appendErrors, reopened, quarantined  prometheus.Counter
 	ample, long                          prometheus.Counter
@@ -15,8 +19,6 @@ type metrics struct {
 	deletedDays, deletedRecords, skipped prometheus.Counter
 	appendSeconds, querySeconds          prometheus.Histogram
 	bytes, days, subscribers             prometheus.GaugeFunc
-	registerer                           prometheus.Registerer
-	registered                           []prometheus.Collector
 }
 
 func counter(name, help string) prometheus.Counter {
@@ -54,25 +56,13 @@ func newMetrics(r prometheus.Registerer, s *Store) (*metrics, error) {
 		bytes:            gauge("bytes", "Size of all day files with their write-ahead logs.", func() float64 { return float64(s.Bytes()) }),
 		days:             gauge("files", "Day files.", func() float64 { return float64(len(s.listDays())) }),
 		subscribers:      gauge("followers", "Subscriptions to new records.", func() float64 { return float64(s.subs.len()) }),
-		registerer:       r,
 	}
-	if r == nil {
-		return m, nil
-	}
-	for _, c := range []prometheus.Collector{m.records, m.duplicates, m.expired, m.future, m.appendErrors, m.reopened,
-		m.quarantined, m.ample, m.long, m.checkpoints, m.checkpointErrors, m.deletedDays, m.deletedRecords, m.skipped,
-		m.appendSeconds, m.querySeconds, m.bytes, m.days, m.subscribers} {
-		if err := r.Register(c); err != nil {
-			m.unregister()
-			return nil, errors.Join(errors.New("register log store metrics"), err)
-		}
-		m.registered = append(m.registered, c)
+	var err error
+	m.Set, err = ownmetrics.Register(r, m.records, m.duplicates, m.expired, m.future, m.appendErrors, m.reopened, m.quarantined,
+		m.ample, m.long, m.checkpoints, m.checkpointErrors, m.deletedDays, m.deletedRecords, m.skipped,
+		m.appendSeconds, m.querySeconds, m.bytes, m.days, m.subscribers)
+	if err != nil {
+		return nil, fmt.Errorf("register log store metrics: %w", err)
 	}
 	return m, nil
-}
-
-func (m *metrics) unregister() {
-	for _, c := range m.registered {
-		m.registerer.Unregister(c)
-	}
 }

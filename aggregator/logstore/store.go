@@ -127,7 +127,7 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	if err := s.start(); err != nil {
-		s.metrics.unregister()
+		s.metrics.Unregister()
 		lock.Close()
 		return nil, err
 	}
@@ -183,7 +183,7 @@ func (s *Store) Close() error {
 		s.detach(d)
 	}
 	err := s.engine.close()
-	s.metrics.unregister()
+	s.metrics.Unregister()
 	return errors.Join(err, s.lock.Close())
 }
 

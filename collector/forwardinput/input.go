@@ -194,7 +194,7 @@ func (in *Input) Close() error {
 	close(in.done)
 	in.taken.Broadcast()
 	in.finished.Wait()
-	in.metrics.unregister()
+	in.metrics.Unregister()
 	return nil
 }
 

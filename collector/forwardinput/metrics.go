@@ -1,11 +1,14 @@
 package forwardinput
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lubberline/lubberline/ownmetrics"
+)
 
 // metrics are the input's own metrics.
 type metrics struct {
-	registerer prometheus.Registerer
-	all        []prometheus.Collector
+	ownmetrics.Set
 
 	chunks, records, badEvents, otherSignals prometheus.Counter
 	repeats, spoolErrors, lost               prometheus.Counter
@@ -13,14 +16,15 @@ type metrics struct {
 
 func newMetrics(registerer prometheus.Registerer, in *Input) (*metrics, error) {
 	const prefix = "lubberline_forwardinput_"
-	m := &metrics{registerer: registerer}
+	m := &metrics{}
+	var all []prometheus.Collector
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + name, Help: help})
-		m.all = append(m.all, c)
+		all = append(all, c)
 		return c
 	}
 	gauge := func(name, help string, value func() float64) {
-		m.all = append(m.all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help}, value))
+		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help}, value))
 	}
 	m.chunks = counter("chunks_total", "Chunks received, repeated ones included.")
 	m.records = counter("records_total", "Events received, parts of lines included.")
@@ -39,22 +43,7 @@ func newMetrics(registerer prometheus.Registerer, in *Input) (*metrics, error) {
 		defer in.mu.Unlock()
 		return float64(in.bytes)
 	})
-	if registerer == nil {
-		return m, nil
-	}
-	for _, c := range m.all {
-		if err := registerer.Register(c); err != nil {
-			return nil, err
-		}
-	}
-	return m, nil
-}
-
-func (m *metrics) unregister() {
-	if m.registerer == nil {
-		return
-	}
-	for _, c := range m.all {
-		m.registerer.Unregister(c)
-	}
+	var err error
+	m.Set, err = ownmetrics.Register(registerer, all...)
+	return m, err
 }

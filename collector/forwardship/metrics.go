@@ -1,11 +1,14 @@
 package forwardship
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lubberline/lubberline/ownmetrics"
+)
 
 // metrics are the shipper's own metrics, with the label "output".
 type metrics struct {
-	registerer prometheus.Registerer
-	all        []prometheus.Collector
+	ownmetrics.Set
 
 	chunks, records, bytes, acks prometheus.Counter
 	strangeAcks, retries, bad    prometheus.Counter
@@ -15,15 +18,16 @@ type metrics struct {
 
 func newMetrics(registerer prometheus.Registerer, s *Shipper) (*metrics, error) {
 	const prefix = "lubberline_forwardship_"
-	m := &metrics{registerer: registerer}
+	m := &metrics{}
+	var all []prometheus.Collector
 	labels := prometheus.Labels{"output": s.options.Name}
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + name, Help: help, ConstLabels: labels})
-		m.all = append(m.all, c)
+		all = append(all, c)
 		return c
 	}
 	gauge := func(name, help string, value func() float64) {
-		m.all = append(m.all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help, ConstLabels: labels}, value))
+		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help, ConstLabels: labels}, value))
 	}
 	m.chunks = counter("chunks_total", "Chunks sent, repetitions included.")
 	m.records = counter("records_total", "Records sent, repetitions included.")
@@ -40,23 +44,8 @@ func newMetrics(registerer prometheus.Registerer, s *Shipper) (*metrics, error) 
 		Name: prefix + "ack_seconds", Help: "Time from sending a chunk to its acknowledgement.", ConstLabels: labels,
 		Buckets: prometheus.ExponentialBuckets(0.001, 4, 10),
 	})
-	m.all = append(m.all, m.connected, m.ackSeconds)
-	if registerer == nil {
-		return m, nil
-	}
-	for _, c := range m.all {
-		if err := registerer.Register(c); err != nil {
-			return nil, err
-		}
-	}
-	return m, nil
-}
-
-func (m *metrics) unregister() {
-	if m.registerer == nil {
-		return
-	}
-	for _, c := range m.all {
-		m.registerer.Unregister(c)
-	}
+	all = append(all, m.connected, m.ackSeconds)
+	var err error
+	m.Set, err = ownmetrics.Register(registerer, all...)
+	return m, err
 }

@@ -127,7 +127,7 @@ func New(o Options) (*Shipper, error) {
 // Run ships until ctx ends or the queue is closed. Errors of the network and of
 // the receiver are logged and tried again.
 func (s *Shipper) Run(ctx context.Context) error {
-	defer s.metrics.unregister()
+	defer s.metrics.Unregister()
 	wait := s.options.RetryMin
 	for {
 		acknowledged, err := s.session(ctx)

@@ -1,11 +1,14 @@
 package logs
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lubberline/lubberline/ownmetrics"
+)
 
 // metrics are the receiver's own metrics.
 type metrics struct {
-	registerer prometheus.Registerer
-	all        []prometheus.Collector
+	ownmetrics.Set
 
 	chunks, records, bytes, badEvents, badTimes prometheus.Counter
 	otherSignals, repeats, commitErrors         prometheus.Counter
@@ -13,10 +16,11 @@ type metrics struct {
 }
 
 func newMetrics(registerer prometheus.Registerer, r *Receiver) (*metrics, error) {
-	m := &metrics{registerer: registerer}
+	m := &metrics{}
+	var all []prometheus.Collector
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Name: "lubberline_receive_logs_" + name, Help: help})
-		m.all = append(m.all, c)
+		all = append(all, c)
 		return c
 	}
 	m.chunks = counter("chunks_total", "Chunks received, repeated ones included.")
@@ -34,23 +38,8 @@ func newMetrics(registerer prometheus.Registerer, r *Receiver) (*metrics, error)
 	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "lubberline_receive_logs_waiting_records", Help: "Records that wait for a commit.",
 	}, func() float64 { return float64(r.waiting()) })
-	m.all = append(m.all, m.commitSeconds, waiting)
-	if registerer == nil {
-		return m, nil
-	}
-	for _, c := range m.all {
-		if err := registerer.Register(c); err != nil {
-			return nil, err
-		}
-	}
-	return m, nil
-}
-
-func (m *metrics) unregister() {
-	if m.registerer == nil {
-		return
-	}
-	for _, c := range m.all {
-		m.registerer.Unregister(c)
-	}
+	all = append(all, m.commitSeconds, waiting)
+	var err error
+	m.Set, err = ownmetrics.Register(registerer, all...)
+	return m, err
 }

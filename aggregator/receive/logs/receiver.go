@@ -135,7 +135,7 @@ func (r *Receiver) Close() error {
 	close(r.done)
 	r.taken.Broadcast()
 	<-r.finished
-	r.metrics.unregister()
+	r.metrics.Unregister()
 	return nil
 }
 

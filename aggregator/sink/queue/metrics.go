@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/lubberline/lubberline/ownmetrics"
 	"github.com/lubberline/lubberline/spool"
 )
 
@@ -22,9 +23,8 @@ type Metrics struct {
 	// DeadLettered counts points or documents that the store can never take.
 	DeadLettered prometheus.Counter
 
-	outcomes   *prometheus.CounterVec
-	registerer prometheus.Registerer // may be nil
-	registered []prometheus.Collector
+	outcomes *prometheus.CounterVec
+	set      ownmetrics.Set
 
 	mu    sync.Mutex
 	stats func() spool.Stats // nil until a queue is open
@@ -38,7 +38,6 @@ func NewMetrics(sink string, reg prometheus.Registerer) (*Metrics, error) {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels})
 	}
 	m := &Metrics{
-		registerer:   reg,
 		Written:      counter("lubberline_sink_written_total", "Points or documents that the store took."),
 		Retried:      counter("lubberline_sink_retried_total", "Points or documents that were sent again."),
 		Duplicates:   counter("lubberline_sink_duplicates_total", "Documents that the store had already."),
@@ -51,31 +50,11 @@ func NewMetrics(sink string, reg prometheus.Registerer) (*Metrics, error) {
 	m.requests("ok")
 	m.requests("failed")
 	all := []prometheus.Collector{m.Written, m.Retried, m.Duplicates, m.Expired, m.DeadLettered, m.outcomes}
-	if err := m.register(append(all, m.gauges(labels)...)); err != nil {
-		m.unregister()
+	var err error
+	if m.set, err = ownmetrics.Register(reg, append(all, m.gauges(labels)...)...); err != nil {
 		return nil, fmt.Errorf("metrics of sink %s: %w", sink, err)
 	}
 	return m, nil
-}
-
-func (m *Metrics) register(all []prometheus.Collector) error {
-	if m.registerer == nil {
-		return nil
-	}
-	for _, c := range all {
-		if err := m.registerer.Register(c); err != nil {
-			return err
-		}
-		m.registered = append(m.registered, c)
-	}
-	return nil
-}
-
-func (m *Metrics) unregister() {
-	for _, c := range m.registered {
-		m.registerer.Unregister(c)
-	}
-	m.registered = nil
 }
 
 func (m *Metrics) gauges(labels prometheus.Labels) []prometheus.Collector {

@@ -106,7 +106,7 @@ func Open(o Options) (*Queue, error) {
 		Dir: o.Dir, MaxBytes: o.MaxBytes, Name: "sink-" + o.Sink, Logger: o.Logger, Registerer: o.Registerer,
 	})
 	if err != nil {
-		o.Metrics.unregister()
+		o.Metrics.set.Unregister()
 		return nil, fmt.Errorf("open the queue of %s: %w", o.Sink, err)
 	}
 	return newQueue(o, s), nil
@@ -136,7 +136,7 @@ func (q *Queue) Pending() uint64 { return q.spool.Stats().Entries }
 
 // Close closes the spool; what is pending stays on disk.
 func (q *Queue) Close() error {
-	q.options.Metrics.unregister()
+	q.options.Metrics.set.Unregister()
 	if err := q.spool.Close(); err != nil {
 		return fmt.Errorf("close the queue of %s: %w", q.options.Sink, err)
 	}
