@@ -70,6 +70,19 @@ func (o outage) String() string {
 	return fmt.Sprintf("%s–%s", o.from.Format("15:04:05.000"), o.to.Format("15:04:05.000"))
 }
 
+// merged joins outages with less than an interval of 1 s between them: what was
+// sampled there may not have reached the disk.
+func merged(outages []outage) (out []outage) {
+	for _, o := range outages {
+		if n := len(out); n > 0 && o.from.Sub(out[n-1].to) < time.Second {
+			out[n-1].to = o.to
+			continue
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
 // gapAllowed says whether samples at from and to (seconds since 1970) may be
 // neighbours at an interval of 1 s: the newest sample before an outage may
 // still have been in memory, and the first after it is due within an interval.
@@ -92,6 +105,7 @@ func seconds(t time.Time) float64 { return float64(t.UnixNano()) / 1e9 }
 // where the collector says that the machine let it come too late.
 func (a api) expectSamples(collector api, prefix string, count int, from, until time.Time, outages []outage) {
 	a.t.Helper()
+	outages = merged(outages)
 	var found map[string][]float64
 	a.eventually("samples of all containers", func() (err error) {
 		if found, err = a.matrix(cpuOf(prefix), from.Add(-time.Minute)); err != nil {
