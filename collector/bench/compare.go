@@ -59,7 +59,7 @@ func compare(ctx context.Context, s settings) error {
 	var rows []row
 	for _, n := range counts {
 		for load := range strings.SplitSeq(s.loads, ",") {
-			more, err := measureAll(ctx, s, programs, dir, n, load)
+			more, err := measureAll(ctx, programs, dir, n, load)
 			rows = append(rows, more...)
 			if err != nil {
 				return errors.Join(err, show(rows))
@@ -100,7 +100,7 @@ func build(ctx context.Context, s settings, dir string) (programs []program, err
 }
 
 // measureAll makes n cgroups and lets one program after the other watch them.
-func measureAll(ctx context.Context, s settings, programs []program, dir string, n int, load string) (rows []row, err error) {
+func measureAll(ctx context.Context, programs []program, dir string, n int, load string) (rows []row, err error) {
 	groups, members, err := populate(ctx, n, load)
 	defer func() {
 		for _, g := range groups {

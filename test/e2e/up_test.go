@@ -228,6 +228,6 @@ func TestDoctorRuns(t *testing.T) {
 	p := start(t, "lubberline", "doctor", "--data-dir", dataDir(t))
 	<-p.done
 	for _, check := range []string{"kernel", "cgroups", "disk", "ports"} {
-		require.True(t, strings.Contains(p.out.String(), check), p.out.String())
+		require.Contains(t, p.out.String(), check)
 	}
 }
