@@ -70,8 +70,8 @@ func (r *run) start(ctx context.Context, logTo io.Writer, level slog.Level) erro
 	if err := r.build(ctx, log); err != nil {
 		return err
 	}
-	if a := r.collector.ForwardAddr(); a != nil {
-		if err := pipeline.Start(a.String()); err != nil {
+	if address := r.collector.OwnLogs(); address != "" {
+		if err := pipeline.Start(address); err != nil {
 			return errors.Join(err, r.group.Cleanups())
 		}
 		r.group.Go("own logs", pipeline.Run)

@@ -64,8 +64,8 @@ func run(ctx context.Context, file *app.File, out, logTo io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if forward := a.ForwardAddr(); forward != nil {
-		if err := pipeline.Start(forward.String()); err != nil {
+	if address := a.OwnLogs(); address != "" {
+		if err := pipeline.Start(address); err != nil {
 			return err
 		}
 		go func() { _ = pipeline.Run(ctx) }()

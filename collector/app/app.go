@@ -50,6 +50,7 @@ type App struct {
 	shown     *exposition.Exposition
 	http      *listen.Server
 	forward   net.Addr // nil without a forward input
+	ownLogs   string   // address of the input for our own records; empty without one
 	afterTick []func(observation)
 }
 
@@ -124,6 +125,9 @@ func (a *App) HTTPAddr() net.Addr {
 	}
 	return a.http.Addr()
 }
+
+// OwnLogs is where a logging.Pipeline can post, empty when nowhere.
+func (a *App) OwnLogs() string { return a.ownLogs }
 
 // ForwardAddr is where the forward input listens, nil when it does not.
 func (a *App) ForwardAddr() net.Addr { return a.forward }

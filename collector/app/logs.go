@@ -6,20 +6,15 @@ import (
 	"net"
 	"strings"
 
-	"github.com/lubberline/lubberline/collector/forwardinput"
 	"github.com/lubberline/lubberline/collector/forwardship"
 	"github.com/lubberline/lubberline/collector/logs"
 	"github.com/lubberline/lubberline/collector/logs/position"
 	"github.com/lubberline/lubberline/collector/reading"
 	"github.com/lubberline/lubberline/config"
 	"github.com/lubberline/lubberline/forward"
-	"github.com/lubberline/lubberline/listen"
 	"github.com/lubberline/lubberline/logrecord"
 	"github.com/lubberline/lubberline/spool"
 )
-
-// partsBytes caps the journal of lines whose end has not come yet.
-const partsBytes = 128 << 20
 
 // buildLogs makes the way of log records: files and the forward input into one
 // spool, and from there to the receiver. Without a receiver nothing is read.
@@ -74,52 +69,6 @@ func (a *App) buildTailer(queue *spool.Spool, positions *position.Store) (*logs.
 	a.group.Close("log tailer", tailer)
 	a.group.Go("log tailer", tailer.Run)
 	return tailer, nil
-}
-
-// buildForwardInput takes Fluentd's forward protocol from this machine's
-// programs and from Docker's fluentd log driver.
-func (a *App) buildForwardInput(queue *spool.Spool, known *names) error {
-	cfg := a.cfg.Forward
-	if cfg.Listen == "" {
-		return nil
-	}
-	listener, key, err := bindForward(cfg)
-	if err != nil {
-		return fmt.Errorf("forward input: %w", err)
-	}
-	parts, err := spool.Open(spool.Options{Dir: a.path("spool/parts"), MaxBytes: partsBytes, Name: "parts", Logger: a.logger("spool"), Registerer: a.metrics})
-	if err != nil {
-		return err
-	}
-	a.group.Close("spool of partial lines", parts)
-	input, err := forwardinput.New(forwardinput.Options{
-		Spool: queue, Parts: parts, Containers: known, Node: a.node, Logger: a.logger("forward"), Registerer: a.metrics,
-	})
-	if err != nil {
-		return err
-	}
-	a.group.Close("forward input", input)
-	server, err := forward.NewServer(forward.Options{
-		Name: "input", Listeners: []net.Listener{listener}, Heartbeat: true,
-		Credentials: forward.Credentials{Hostname: a.node, SharedKey: key}, Handler: input,
-		Logger: a.logger("forward"), Registerer: a.metrics,
-	})
-	if err != nil {
-		return err
-	}
-	a.forward = server.Addr()
-	a.group.Cleanup("forward listener", server.Shutdown) // in case Run never comes
-	a.group.Serve("forward listener", server.Serve, server.Shutdown)
-	return nil
-}
-
-func bindForward(cfg ForwardConfig) (net.Listener, string, error) {
-	key, err := config.Secret(cfg.SharedKeyFile)
-	if err != nil {
-		return nil, "", err
-	}
-	listener, err := listen.BindForward(cfg.Listen, cfg.CertFile, cfg.KeyFile, key != "")
-	return listener, key, err
 }
 
 func (a *App) buildLogOutput(queue *spool.Spool) error {
