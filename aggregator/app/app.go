@@ -105,6 +105,18 @@ func (a *App) HTTPAddr() net.Addr { return a.http.Addr() }
 // ForwardAddr is where log records are received, nil when nowhere.
 func (a *App) ForwardAddr() net.Addr { return a.forward }
 
+// OwnLogs is where a logging.Pipeline can post; empty when nowhere, or when
+// senders need TLS or a key, which the pipeline's client does not know.
+func (a *App) OwnLogs() string {
+	if a.forward == nil || a.cfg.Forward.CertFile != "" || a.cfg.Forward.SharedKeyFile != "" {
+		return ""
+	}
+	if a.forward.Network() == "unix" {
+		return "unix://" + a.forward.String()
+	}
+	return a.forward.String()
+}
+
 // Latest is the newest batch of figures, nil before the first.
 func (a *App) Latest() *rollup.Batch { return a.rollup.Latest() }
 

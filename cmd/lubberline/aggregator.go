@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -39,11 +40,22 @@ func runAggregator(cmd *cobra.Command, cfg *up.Config) error {
 	if err != nil {
 		return err
 	}
+	host, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	pipeline := logging.NewPipeline(host)
 	a, err := app.New(cmd.Context(), app.Options{
-		Config: cfg.Aggregator, DataDir: cfg.DataDir, Logger: logging.New(cmd.ErrOrStderr(), level, nil),
+		Config: cfg.Aggregator, DataDir: cfg.DataDir, Logger: logging.New(cmd.ErrOrStderr(), level, pipeline),
 	})
 	if err != nil {
 		return err
+	}
+	if address := a.OwnLogs(); address != "" {
+		if err := pipeline.Start(address); err != nil {
+			return err
+		}
+		go func() { _ = pipeline.Run(cmd.Context()) }()
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "aggregator: APIs on http://%s, forward on %v\n", a.HTTPAddr(), a.ForwardAddr())
 	return a.Run(cmd.Context())
