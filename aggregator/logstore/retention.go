@@ -27,8 +27,8 @@ func (d *day) bytes() int64 {
 	return total
 }
 
-// maintain deletes what is too old or too much, forgets old chunk ids and
-// closes day files that nobody uses.
+// maintain deletes what is too old or too much, forgets old chunk ids, closes
+// day files that nobody uses, and gives memory back.
 func (s *Store) maintain(ctx context.Context) {
 	now := s.opts.Now()
 	s.deleteExpired(now)
@@ -37,6 +37,7 @@ func (s *Store) maintain(ctx context.Context) {
 	}
 	s.trimChunks(ctx)
 	s.closeIdle(now)
+	s.rest()
 }
 
 func (s *Store) deleteExpired(now time.Time) {

@@ -90,6 +90,10 @@ type Store struct {
 	seq    int64
 	warned map[string]time.Time
 
+	// What rest remembers; only the maintenance uses it.
+	restSeq int64
+	resting bool
+
 	// mu guards days and closed.
 	mu     sync.Mutex
 	days   map[dayNumber]*day

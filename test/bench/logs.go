@@ -56,7 +56,7 @@ func logs(ctx context.Context, s *settings) error {
 		floors = append(floors, f)
 	}
 	l.reportLogs(s, counting, whole, floors)
-	l.reportRsyslog(ctx, s, median(counting, func(r logRun) float64 { return r.collector.cpu.Seconds() }))
+	l.reportRsyslog(ctx, s, median(counting, func(r logRun) float64 { return r.collector.cpu.Seconds() / l.gib() }))
 	return nil
 }
 
