@@ -41,7 +41,7 @@ for part in $parts; do
   if [ "$part" = sampling ]; then
     echo
     echo "Reading cgroups at 1 s: ours, a loop over open files (floor), cAdvisor's library (peer). Goal: <= 70 us a sample, <= 20 ms CPU for /metrics of 200"
-    "$work/sampling" -n "$cgroups" -time "${BENCH_SAMPLING_TIME:-10s}"
+    "$work/sampling" -n "$cgroups" -time "${BENCH_SAMPLING_TIME:-5s}"
   else
     rest+=("$part")
   fi
