@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lubberline/lubberline/collector/reading"
+	"github.com/lubberline/lubberline/collector/runtime"
 	"github.com/lubberline/lubberline/config"
 	"github.com/lubberline/lubberline/listen"
 )
@@ -43,7 +44,9 @@ type RuntimesConfig struct {
 
 // Sockets lists the sockets by runtime.
 func (r RuntimesConfig) Sockets() map[string][]string {
-	return map[string][]string{"docker": {r.Docker}, "podman": {r.Podman}, "containerd": {r.Containerd}, "cri-o": {r.CRIO}}
+	return map[string][]string{
+		runtime.Docker: {r.Docker}, runtime.Podman: {r.Podman}, runtime.Containerd: {r.Containerd}, runtime.CRIO: {r.CRIO},
+	}
 }
 
 // LogsConfig says which log files are tailed.
@@ -103,14 +106,13 @@ type LogOutputConfig struct {
 
 // DefaultConfig is what holds where the file says nothing.
 func DefaultConfig() Config {
+	sockets := runtime.DefaultSockets()
 	return Config{
 		Interval: 5 * time.Second,
 		HTTP:     "127.0.0.1:4194",
 		Runtimes: RuntimesConfig{
-			Docker:     "/var/run/docker.sock",
-			Podman:     "/run/podman/podman.sock",
-			Containerd: "/run/containerd/containerd.sock",
-			CRIO:       "/run/crio/crio.sock",
+			Docker: sockets[runtime.Docker][0], Podman: sockets[runtime.Podman][0],
+			Containerd: sockets[runtime.Containerd][0], CRIO: sockets[runtime.CRIO][0],
 		},
 		Logs:        LogsConfig{Containers: true, FlushInterval: 250 * time.Millisecond},
 		Forward:     ForwardConfig{Listen: "127.0.0.1:24224"},
