@@ -15,12 +15,35 @@ export GOFLAGS ?= -buildvcs=false
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: compiler ## build bin/lubberline and bin/lubberline-collector
+build: compiler runtime ## build bin/lubberline, bin/lubberline-collector and bin/runtime
 	CGO_ENABLED=1 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/lubberline ./cmd/lubberline
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/lubberline-collector ./cmd/lubberline-collector
 
 up: build ## run everything on this machine, data below DATA_DIR (Ctrl-C ends it)
 	$(BIN)/lubberline up --data-dir $(DATA_DIR) $(ARGS)
+
+# The container runtime, pinned in a module of its own. runc is C in part, and
+# seccomp profiles need libseccomp; CNI and the proxy program the kernel with nft.
+RUNTIME_STATIC := containerd/v2/cmd/containerd containerd/v2/cmd/containerd-shim-runc-v2 containerd/v2/cmd/ctr
+CNI_PLUGINS    := main/bridge main/loopback ipam/host-local meta/portmap meta/bandwidth
+
+runtime: runtime-packages ## build containerd, runc, the CNI plugins and the pause program to bin/runtime
+	@mkdir -p $(BIN)/runtime
+	CGO_ENABLED=0 go build -C deploy/runtime -trimpath -ldflags '-s -w' -o $(CURDIR)/$(BIN)/runtime/ \
+		$(RUNTIME_STATIC:%=github.com/containerd/%) $(CNI_PLUGINS:%=github.com/containernetworking/plugins/plugins/%)
+	CGO_ENABLED=1 go build -C deploy/runtime -trimpath -tags seccomp \
+		-ldflags "-s -w -X main.version=$$(go list -C deploy/runtime -m -f '{{.Version}}' github.com/opencontainers/runc)" \
+		-o $(CURDIR)/$(BIN)/runtime/ github.com/opencontainers/runc
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BIN)/runtime/ ./cmd/lubberline-pause
+
+.PHONY: runtime runtime-packages
+runtime-packages:
+	@missing=; \
+	command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; \
+	command -v pkg-config >/dev/null || missing="$$missing pkg-config"; \
+	pkg-config --exists libseccomp 2>/dev/null || missing="$$missing libseccomp-dev"; \
+	command -v nft >/dev/null || missing="$$missing nftables"; \
+	[ -z "$$missing" ] || { echo "installing$$missing (the container runtime needs them)"; apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; }
 
 # DuckDB is C++: its library comes with the module, the linker and libstdc++ do not.
 compiler:

@@ -128,11 +128,7 @@ func (c *Containerd) answersCRI() error {
 // which runs the command unless told otherwise, and returns the name.
 func (c *Containerd) Image(t testing.TB, name string, command ...string) string {
 	t.Helper()
-	layer, err := busyboxLayer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	archive, err := dockerArchive(name, layer, command)
+	archive, err := busyboxArchive(name, command)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -124,12 +124,11 @@ func (d *Docker) Run(t testing.TB, args ...string) string {
 // with all its commands on the PATH, and returns the name.
 func (d *Docker) Image(t testing.TB, name string) string {
 	t.Helper()
-	layer, err := busyboxLayer()
+	archive, err := busyboxArchive(name, []string{"sh"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = d.run(layer, "import", "--change", `CMD ["sh"]`, "-", name)
-	if err != nil {
+	if _, err := d.run(archive, "load"); err != nil {
 		t.Fatal(err)
 	}
 	return name

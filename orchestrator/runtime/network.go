@@ -1,0 +1,99 @@
+package runtime
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+)
+
+// Network is the pods' network on one machine: a bridge that has the first
+// address of the subnet.
+type Network struct {
+	// Bridge is the interface's name, at most 15 bytes.
+	Bridge string
+	// Subnet is this machine's part of the pods' addresses, as 10.244.0.0/24.
+	Subnet netip.Prefix
+	// Cluster is all pods' addresses; traffic to them is not translated.
+	Cluster netip.Prefix
+}
+
+// Gateway is the bridge's own address.
+func (n Network) Gateway() netip.Addr { return n.Subnet.Masked().Addr().Next() }
+
+// Setup makes the bridge with its address, if it is not there, and lets the
+// kernel forward. It is there before the first pod, so that servers for pods
+// can listen on it.
+func (n Network) Setup() error {
+	link, err := netlink.LinkByName(n.Bridge)
+	if errors.As(err, &netlink.LinkNotFoundError{}) {
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name = n.Bridge
+		if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil {
+			return fmt.Errorf("make bridge %s: %w", n.Bridge, err)
+		}
+		link, err = netlink.LinkByName(n.Bridge)
+	}
+	if err != nil {
+		return fmt.Errorf("bridge %s: %w", n.Bridge, err)
+	}
+	address := &netlink.Addr{IPNet: &net.IPNet{
+		IP: n.Gateway().AsSlice(), Mask: net.CIDRMask(n.Subnet.Bits(), n.Subnet.Addr().BitLen()),
+	}}
+	if err := netlink.AddrReplace(link, address); err != nil {
+		return fmt.Errorf("address %s of bridge %s: %w", n.Gateway(), n.Bridge, err)
+	}
+	if err := netlink.LinkSetUp(link); err != nil {
+		return fmt.Errorf("bridge %s: %w", n.Bridge, err)
+	}
+	return allowForwarding()
+}
+
+// Remove takes the bridge away.
+func (n Network) Remove() error {
+	link, err := netlink.LinkByName(n.Bridge)
+	if errors.As(err, &netlink.LinkNotFoundError{}) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("bridge %s: %w", n.Bridge, err)
+	}
+	return netlink.LinkDel(link)
+}
+
+func allowForwarding() error {
+	const file = "/proc/sys/net/ipv4/ip_forward"
+	if now, err := os.ReadFile(file); err == nil && strings.TrimSpace(string(now)) == "1" {
+		return nil
+	}
+	if err := os.WriteFile(file, []byte("1"), 0o644); err != nil {
+		return fmt.Errorf("let the kernel forward between pods: %w", err)
+	}
+	return nil
+}
+
+// conflist is the network in CNI's format (https://www.cni.dev/docs/spec).
+func (n Network) conflist(addresses string) ([]byte, error) {
+	type object = map[string]any
+	return json.MarshalIndent(object{
+		"cniVersion": "1.0.0", "name": "pods",
+		"plugins": []object{
+			{
+				"type": "bridge", "bridge": n.Bridge, "isGateway": true, "hairpinMode": true,
+				"ipMasq": true, "ipMasqBackend": "nftables",
+				"ipam": object{
+					"type": "host-local", "dataDir": addresses,
+					"ranges": [][]object{{{"subnet": n.Subnet.String(), "gateway": n.Gateway().String()}}},
+					"routes": []object{{"dst": "0.0.0.0/0"}},
+				},
+			},
+			{"type": "portmap", "backend": "nftables", "capabilities": object{"portMappings": true}},
+			{"type": "bandwidth", "capabilities": object{"bandwidth": true}},
+		},
+	}, "", "  ")
+}
