@@ -56,7 +56,20 @@ func New(o Options) (admission.Interface, error) {
 	if err != nil {
 		return nil, err
 	}
-	return admission.NewChainHandler(namespaces), nil
+	quota, err := newQuota(o)
+	if err != nil {
+		return nil, err
+	}
+	return admission.NewChainHandler(
+		namespaces,
+		newLimitRanges(o),
+		newServiceAccounts(o),
+		newNodeRestriction(o),
+		newNodeTaint(),
+		newPriorities(o),
+		newTolerations(),
+		quota,
+	), nil
 }
 
 // newNamespaceLifecycle keeps new objects out of namespaces that are missing
