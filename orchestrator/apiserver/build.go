@@ -1,0 +1,155 @@
+package apiserver
+
+import (
+	"context"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
+	apiopenapi "k8s.io/apiserver/pkg/endpoints/openapi"
+	"k8s.io/apiserver/pkg/registry/generic"
+	genericserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/server/filters"
+
+	"github.com/lubberline/lubberline/orchestrator/api"
+	"github.com/lubberline/lubberline/orchestrator/api/openapi"
+	"github.com/lubberline/lubberline/orchestrator/apiserver/registry"
+	"github.com/lubberline/lubberline/orchestrator/apiserver/tables"
+	"github.com/lubberline/lubberline/orchestrator/pki"
+	"github.com/lubberline/lubberline/orchestrator/store"
+)
+
+// openCertificates makes or reads what the server shows, and writes the
+// administrator's kubeconfig.
+func (s *Server) openCertificates() (err error) {
+	s.pki, err = pki.Open(pki.Options{Dir: filepath.Join(s.options.DataDir, "pki"), Logger: s.log})
+	if err != nil {
+		return err
+	}
+	s.serving, err = s.pki.Pair(pki.Request{Name: "apiserver", User: "kube-apiserver", Hosts: s.options.hosts()})
+	if err != nil {
+		return err
+	}
+	s.admin, err = s.pki.Pair(pki.Request{Name: "admin", User: "kubernetes-admin", Groups: []string{"system:masters"}})
+	if err != nil {
+		return err
+	}
+	return s.pki.Kubeconfig(s.Kubeconfig(), s.URL(), s.admin)
+}
+
+// build puts the library's server together.
+func (s *Server) build() error {
+	cfg := genericserver.NewConfig(s.codecs)
+	cfg.EffectiveVersion = newVersion()
+	cfg.ExternalAddress = s.listener.Addr().String()
+	cfg.LoopbackClientConfig = s.loopback()
+	cfg.SecureServing = &genericserver.SecureServingInfo{Listener: s.listener, Cert: s.serving}
+	cfg.LongRunningFunc = filters.BasicLongRunningRequestCheck(
+		sets.NewString("watch", "proxy"), sets.NewString("attach", "exec", "proxy", "log", "portforward"))
+	cfg.EnableProfiling = false
+	cfg.ShutdownWatchTerminationGracePeriod = time.Second
+	s.describe(cfg)
+	if err := s.secure(cfg); err != nil {
+		return err
+	}
+	completed := cfg.Complete(nil)
+	var err error
+	if s.generic, err = completed.New("lubberline", genericserver.NewEmptyDelegate()); err != nil {
+		return err
+	}
+	return s.installGroups(cfg)
+}
+
+// describe sets what OpenAPI documents are made of.
+func (s *Server) describe(cfg *genericserver.Config) {
+	namer := apiopenapi.NewDefinitionNamer(s.scheme)
+	cfg.OpenAPIConfig = genericserver.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, namer)
+	cfg.OpenAPIConfig.Info.Title = "Kubernetes"
+	cfg.OpenAPIV3Config = genericserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, namer)
+	cfg.OpenAPIV3Config.Info.Title = "Kubernetes"
+}
+
+// installGroups adds every kind to the server.
+func (s *Server) installGroups(cfg *genericserver.Config) error {
+	s.stores = &registry.Environment{
+		Scheme: s.scheme,
+		Tables: tables.New(time.Now),
+		Options: func(cached bool) generic.RESTOptionsGetter {
+			return store.RESTOptions{
+				Store: s.store, Serializer: s.codecs, Cached: cached, Counts: cfg.StorageObjectCountTracker,
+				Version: s.storageVersion,
+			}
+		},
+	}
+	served, err := registry.New(s.stores)
+	if err != nil {
+		return err
+	}
+	var groups []*genericserver.APIGroupInfo
+	for _, version := range api.Versions(s.scheme) {
+		storages := served[version]
+		if len(storages) == 0 {
+			continue
+		}
+		info := genericserver.NewDefaultAPIGroupInfo(version.Group, s.scheme, metav1.ParameterCodec, s.codecs)
+		info.VersionedResourcesStorageMap[version.Version] = storages
+		if version.Group == "" {
+			if err := s.generic.InstallLegacyAPIGroup(genericserver.DefaultLegacyAPIPrefix, &info); err != nil {
+				return err
+			}
+			continue
+		}
+		groups = append(groups, &info)
+	}
+	return s.generic.InstallAPIGroups(groups...)
+}
+
+// storageVersion is the version that a group's objects are stored in: its only
+// one.
+func (s *Server) storageVersion(resource schema.GroupResource) schema.GroupVersion {
+	versions := api.Versions(s.scheme)
+	i := slices.IndexFunc(versions, func(gv schema.GroupVersion) bool { return gv.Group == resource.Group })
+	return versions[i]
+}
+
+// waitForStores returns when all watch caches are filled, or ctx ends.
+func (s *Server) waitForStores(ctx context.Context) {
+	for _, one := range s.stores.Stores {
+		for one.ReadinessCheck() != nil && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// awaitReady asks /readyz until it says ok. That is soon, or never.
+func (s *Server) awaitReady(ctx context.Context) {
+	client := &http.Client{Transport: as{s.transport, probeUser}}
+	for ctx.Err() == nil {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://in-process/readyz", nil)
+		if err != nil {
+			s.log.Error("readiness is unknown", "error", err)
+			return
+		}
+		if answer, err := client.Do(r); err == nil {
+			_ = answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				close(s.ready)
+				return
+			}
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// dropManagedFields saves the memory of what only the server needs.
+func dropManagedFields(obj any) (any, error) {
+	if m, err := meta.Accessor(obj); err == nil {
+		m.SetManagedFields(nil)
+	}
+	return obj, nil
+}

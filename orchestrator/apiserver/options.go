@@ -1,0 +1,84 @@
+// Package apiserver serves the Kubernetes API: it puts k8s.io/apiserver together
+// with our store, certificates, roles, admission and kinds.
+package apiserver
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lubberline/lubberline/orchestrator/store"
+)
+
+// Options is what an API server is made of.
+type Options struct {
+	// DataDir holds the embedded store and the certificates.
+	DataDir string
+	// Listen are "host:port"; the first is what kubeconfigs of this machine name.
+	Listen []string
+	// Advertise is the address by which pods and other machines reach the
+	// server; the port is that of Listen's first.
+	Advertise netip.Addr
+	// Hosts are further names and addresses to be in the serving certificate.
+	Hosts []string
+	// External is used instead of the embedded store when it names endpoints.
+	External store.External
+	// ServiceNetwork holds the cluster IPs; its first address is the API's.
+	ServiceNetwork netip.Prefix
+	// Domain is the cluster's DNS domain, "cluster.local" when empty.
+	Domain     string
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+func (o *Options) complete() error {
+	if o.DataDir == "" {
+		return errors.New("no data directory")
+	}
+	if len(o.Listen) == 0 {
+		return errors.New("no address to listen on")
+	}
+	if !o.Advertise.IsValid() {
+		o.Advertise = netip.MustParseAddr("127.0.0.1")
+	}
+	if !o.ServiceNetwork.IsValid() {
+		o.ServiceNetwork = netip.MustParsePrefix("10.96.0.0/16")
+	}
+	if o.Domain == "" {
+		o.Domain = "cluster.local"
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// serviceIP is the cluster IP of the API: the network's first address.
+func (o *Options) serviceIP() netip.Addr { return o.ServiceNetwork.Masked().Addr().Next() }
+
+// hosts are all names and addresses by which the server is reached.
+func (o *Options) hosts() []string {
+	all := []string{
+		"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + o.Domain,
+		"127.0.0.1", o.serviceIP().String(), o.Advertise.String(),
+	}
+	for _, address := range o.Listen {
+		if host, _, err := net.SplitHostPort(address); err == nil && host != "" && !net.ParseIP(host).IsUnspecified() {
+			all = append(all, host)
+		}
+	}
+	return append(all, o.Hosts...)
+}
+
+// local is the URL by which this machine's clients reach the listener.
+func local(l net.Listener) string {
+	host, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil || net.ParseIP(host).IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return fmt.Sprintf("https://%s", net.JoinHostPort(host, port))
+}

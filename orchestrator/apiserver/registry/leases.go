@@ -1,0 +1,14 @@
+package registry
+
+import (
+	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+func leases() Definition[*coordinationv1.Lease] {
+	return Definition[*coordinationv1.Lease]{
+		Version: coordinationv1.SchemeGroupVersion, Resource: "leases", Singular: "lease", Namespaced: true,
+		New:     func() *coordinationv1.Lease { return &coordinationv1.Lease{} },
+		NewList: func() runtime.Object { return &coordinationv1.LeaseList{} },
+	}
+}

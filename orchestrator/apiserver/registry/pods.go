@@ -1,0 +1,44 @@
+package registry
+
+import (
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+func pods() Definition[*corev1.Pod] {
+	return Definition[*corev1.Pod]{
+		Version: corev1.SchemeGroupVersion, Resource: "pods", Singular: "pod", Namespaced: true,
+		ShortNames: []string{"po"}, Categories: []string{"all"},
+		New:     func() *corev1.Pod { return &corev1.Pod{} },
+		NewList: func() runtime.Object { return &corev1.PodList{} },
+		Status:  &Strategy[*corev1.Pod]{},
+		Fields:  podFields,
+		Index:   "spec.nodeName",
+	}
+}
+
+func podFields(p *corev1.Pod) fields.Set {
+	ips := make([]string, 0, len(p.Status.PodIPs))
+	for _, ip := range p.Status.PodIPs {
+		ips = append(ips, ip.IP)
+	}
+	ip := p.Status.PodIP
+	if ip == "" && len(ips) > 0 {
+		ip = ips[0]
+	}
+	return fields.Set{
+		"spec.nodeName":            p.Spec.NodeName,
+		"spec.restartPolicy":       string(p.Spec.RestartPolicy),
+		"spec.schedulerName":       p.Spec.SchedulerName,
+		"spec.serviceAccountName":  p.Spec.ServiceAccountName,
+		"spec.hostNetwork":         strconv.FormatBool(p.Spec.HostNetwork),
+		"status.phase":             string(p.Status.Phase),
+		"status.podIP":             ip,
+		"status.podIPs":            strings.Join(ips, ","),
+		"status.nominatedNodeName": p.Status.NominatedNodeName,
+	}
+}

@@ -1,0 +1,59 @@
+package store
+
+import (
+	"context"
+	"log/slog"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// bridge passes etcd's warnings and errors on. Its informational records are
+// debug records of ours: it tells a lot.
+func bridge(log *slog.Logger) *zap.Logger { return zap.New(core{log: log}) }
+
+type core struct {
+	log *slog.Logger
+}
+
+func level(l zapcore.Level) slog.Level {
+	switch {
+	case l >= zapcore.ErrorLevel:
+		return slog.LevelError
+	case l == zapcore.WarnLevel:
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
+}
+
+func (c core) Enabled(l zapcore.Level) bool { return c.log.Enabled(context.Background(), level(l)) }
+
+func (c core) With(fields []zapcore.Field) zapcore.Core {
+	return core{log: c.log.With(attributes(fields)...)}
+}
+
+func (c core) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if c.Enabled(e.Level) {
+		return checked.AddCore(e, c)
+	}
+	return checked
+}
+
+func (c core) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	c.log.Log(context.Background(), level(e.Level), e.Message, attributes(fields)...)
+	return nil
+}
+
+func (c core) Sync() error { return nil }
+
+func attributes(fields []zapcore.Field) []any {
+	enc := zapcore.NewMapObjectEncoder()
+	for _, f := range fields {
+		f.AddTo(enc)
+	}
+	out := make([]any, 0, 2*len(enc.Fields))
+	for k, v := range enc.Fields {
+		out = append(out, k, v)
+	}
+	return out
+}
