@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
+	admissionmetrics "k8s.io/apiserver/pkg/admission/metrics"
 	apiopenapi "k8s.io/apiserver/pkg/endpoints/openapi"
 	"k8s.io/apiserver/pkg/registry/generic"
 	genericserver "k8s.io/apiserver/pkg/server"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/lubberline/lubberline/orchestrator/api"
 	"github.com/lubberline/lubberline/orchestrator/api/openapi"
+	"github.com/lubberline/lubberline/orchestrator/apiserver/admission"
 	"github.com/lubberline/lubberline/orchestrator/apiserver/registry"
 	"github.com/lubberline/lubberline/orchestrator/apiserver/tables"
 	"github.com/lubberline/lubberline/orchestrator/pki"
@@ -57,12 +59,32 @@ func (s *Server) build() error {
 	if err := s.secure(cfg); err != nil {
 		return err
 	}
+	if err := s.admit(cfg); err != nil {
+		return err
+	}
+	err := cfg.AddPostStartHook("bootstrap", func(hook genericserver.PostStartHookContext) error {
+		return s.startBootstrap(hook.Context)
+	})
+	if err != nil {
+		return err
+	}
 	completed := cfg.Complete(nil)
-	var err error
 	if s.generic, err = completed.New("lubberline", genericserver.NewEmptyDelegate()); err != nil {
 		return err
 	}
 	return s.installGroups(cfg)
+}
+
+// admit sets what is asked before objects are stored.
+func (s *Server) admit(cfg *genericserver.Config) error {
+	chain, err := admission.New(admission.Options{
+		Client: s.client, Informers: s.informers, Stop: cfg.DrainedNotify(), Logger: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	cfg.AdmissionControl = admissionmetrics.WithControllerMetrics(chain, "admission")
+	return nil
 }
 
 // describe sets what OpenAPI documents are made of.

@@ -82,3 +82,12 @@ func local(l net.Listener) string {
 	}
 	return fmt.Sprintf("https://%s", net.JoinHostPort(host, port))
 }
+
+// endpoint is where the "kubernetes" service leads.
+func (s *Server) endpoint() endpoint {
+	var port uint16
+	if address, err := netip.ParseAddrPort(s.listener.Addr().String()); err == nil {
+		port = address.Port()
+	}
+	return endpoint{clusterIP: s.options.serviceIP(), address: netip.AddrPortFrom(s.options.Advertise, port)}
+}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"path/filepath"
 	"sync"
 
@@ -34,7 +33,8 @@ type Server struct {
 	listener net.Listener
 
 	transport *transport
-	stop      context.CancelFunc // ends the transport's requests
+	stop      context.CancelFunc   // ends the transport's requests
+	client    kubernetes.Interface // may do everything
 	informers informers.SharedInformerFactory
 	stores    *registry.Environment
 	generic   *genericserver.GenericAPIServer
@@ -61,7 +61,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 		}
 	}()
 	running, stop := context.WithCancel(context.Background())
-	s.transport, s.stop = &transport{running: running}, stop
+	s.transport, s.stop = newTransport(running), stop
 	s.onClose(stop)
 	steps := []func() error{
 		func() error { return s.openStore(ctx) },
@@ -108,12 +108,12 @@ func (s *Server) listen() (err error) {
 }
 
 // makeInformers makes the one factory that all parts of the process share.
-func (s *Server) makeInformers() error {
-	client, err := kubernetes.NewForConfig(s.loopback())
+func (s *Server) makeInformers() (err error) {
+	s.client, err = kubernetes.NewForConfig(s.loopback())
 	if err != nil {
 		return err
 	}
-	s.informers = informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithTransform(dropManagedFields))
+	s.informers = informers.NewSharedInformerFactoryWithOptions(s.client, 0, informers.WithTransform(dropManagedFields))
 	return nil
 }
 
@@ -128,10 +128,9 @@ func (s *Server) Run(ctx context.Context) error {
 	beside.Go(func() { s.awaitReady(ctx) })
 	defer s.informers.Shutdown()
 	s.informers.Start(ctx.Done())
-	handler := http.Handler(s.generic.Handler)
 	s.waitForStores(ctx)
 	prepared := s.generic.PrepareRun()
-	s.transport.handler.Store(&handler)
+	s.transport.serve(s.generic.Handler)
 	if err := prepared.RunWithContext(ctx); err != nil {
 		return fmt.Errorf("API server: %w", err)
 	}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"sync"
-	"sync/atomic"
 
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -18,9 +17,21 @@ import (
 // handler: the same filters, admission and encoding as over the network,
 // without sockets and TLS.
 type transport struct {
-	handler atomic.Pointer[http.Handler]
+	// serving is closed once handler is there: requests wait for it.
+	serving chan struct{}
+	handler http.Handler
 	// running ends when the server does, and every request with it.
 	running context.Context
+}
+
+func newTransport(running context.Context) *transport {
+	return &transport{serving: make(chan struct{}), running: running}
+}
+
+// serve lets requests through to handler. It may be called once.
+func (t *transport) serve(handler http.Handler) {
+	t.handler = handler
+	close(t.serving)
 }
 
 // as is the transport of one user.
@@ -41,13 +52,16 @@ func authenticateOwn(r *http.Request) (*authenticator.Response, bool, error) {
 	return &authenticator.Response{User: u}, true, nil
 }
 
-var errNotServing = errors.New("the API server does not serve yet")
+var errEnded = errors.New("the API server has ended")
 
 // RoundTrip returns when the handler has ended or flushes for the first time.
 func (t as) RoundTrip(r *http.Request) (*http.Response, error) {
-	handler := t.handler.Load()
-	if handler == nil {
-		return nil, errNotServing
+	select {
+	case <-t.serving:
+	case <-t.running.Done():
+		return nil, errEnded
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
 	}
 	ctx, cancel := context.WithCancel(context.WithValue(r.Context(), ownUser{}, t.user))
 	release := context.AfterFunc(t.running, cancel)
@@ -59,7 +73,7 @@ func (t as) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := &response{request: r, cancel: cancel, started: make(chan struct{})}
 	go func() {
 		defer release()
-		w.serve(*handler, in)
+		w.serve(t.handler, in)
 	}()
 	select {
 	case <-w.started:
