@@ -1,13 +1,20 @@
 // Package expectations remembers what a controller has written and its cache
 // does not show yet. Before the cache shows it, the controller must not count:
-// it would create the same pods again, or delete more than it should.
+// it would create the same objects again, or delete more than it should.
 package expectations
 
 import (
+	"context"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 )
+
+// Patience is how long the cache may take to show what was written. Then the
+// API is asked.
+const Patience = 5 * time.Second
 
 // Object is a dependent that was created or deleted.
 type Object struct {
@@ -15,50 +22,66 @@ type Object struct {
 	UID             types.UID
 }
 
-// View is what a controller can see of its dependents.
+// View is what a controller can see of one owner's dependents.
 type View interface {
 	// Cached says whether the cache has this very object, and whether it is
 	// being deleted there.
 	Cached(o Object) (present, deleting bool)
-	// Exists asks the API, past the cache.
-	Exists(o Object) (bool, error)
+	// Living asks the API, past the cache, for all dependents, and whether each
+	// is being deleted.
+	Living(ctx context.Context) (map[Object]bool, error)
 }
 
-// Set is the expectations of one controller, by the key of the owner.
+// Set is the expectations of one controller, by the key of the owner. It is safe
+// for concurrent use, but each owner is for one goroutine at a time to ask about.
 type Set struct {
+	clock  clock.PassiveClock
 	mu     sync.Mutex
 	owners map[string]*owner
 }
 
+// owner is what is expected for one owner. Its fields are under the set's lock.
 type owner struct {
 	created, deleted map[Object]struct{}
+	unsure           bool // a request has ended without an answer
+	written          time.Time
 }
 
 // New returns an empty set.
-func New() *Set { return &Set{owners: map[string]*owner{}} }
+func New(c clock.PassiveClock) *Set { return &Set{clock: c, owners: map[string]*owner{}} }
 
 // Created tells that the API has acknowledged the creation of o.
 func (s *Set) Created(key string, o Object) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.owner(key).created[o] = struct{}{}
+	s.note(key, func(owner *owner) { owner.created[o] = struct{}{} })
 }
 
 // Deleted tells that the API has acknowledged the deletion of o, at once or
 // graceful.
 func (s *Set) Deleted(key string, o Object) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.owner(key).deleted[o] = struct{}{}
+	s.note(key, func(owner *owner) { owner.deleted[o] = struct{}{} })
 }
 
-func (s *Set) owner(key string) *owner {
+// CreationUnsure tells that a creation has ended in an error that leaves open
+// whether there is a new object.
+func (s *Set) CreationUnsure(key string) {
+	s.note(key, func(owner *owner) { owner.unsure = true })
+}
+
+// DeletionUnsure tells the same of a deletion of o.
+func (s *Set) DeletionUnsure(key string, o Object) {
+	s.note(key, func(owner *owner) { owner.unsure, owner.deleted[o] = true, struct{}{} })
+}
+
+func (s *Set) note(key string, change func(*owner)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	o := s.owners[key]
 	if o == nil {
 		o = &owner{created: map[Object]struct{}{}, deleted: map[Object]struct{}{}}
 		s.owners[key] = o
 	}
-	return o
+	change(o)
+	o.written = s.clock.Now()
 }
 
 // Forget drops what is expected for an owner that is gone.
@@ -68,14 +91,31 @@ func (s *Set) Forget(key string) {
 	delete(s.owners, key)
 }
 
-// Met says whether the cache shows everything. What it shows is not expected
-// any more.
-func (s *Set) Met(key string, v View) bool {
+// Met says whether the cache shows everything that was written. What has not
+// shown after Patience, and what was never certain, is looked up in the API: an
+// object that was removed between two views of the cache would else be awaited
+// for ever. When it is not met, it should be asked again after Patience at most.
+func (s *Set) Met(ctx context.Context, key string, v View) (bool, error) {
+	met, doubtful := s.check(key, v)
+	if !doubtful {
+		return met, nil
+	}
+	living, err := v.Living(ctx)
+	if err != nil {
+		return false, err
+	}
+	s.correct(key, living)
+	met, _ = s.check(key, v)
+	return met, nil
+}
+
+// check drops what the cache shows.
+func (s *Set) check(key string, v View) (met, doubtful bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.owners[key]
 	if o == nil {
-		return true
+		return true, false
 	}
 	for created := range o.created {
 		if present, _ := v.Cached(created); present {
@@ -87,49 +127,23 @@ func (s *Set) Met(key string, v View) bool {
 			delete(o.deleted, deleted)
 		}
 	}
-	return s.dropIfMet(key, o)
-}
-
-func (s *Set) dropIfMet(key string, o *owner) bool {
-	if len(o.created)+len(o.deleted) > 0 {
-		return false
+	if len(o.created)+len(o.deleted) == 0 && !o.unsure {
+		delete(s.owners, key)
+		return true, false
 	}
-	delete(s.owners, key)
-	return true
+	return false, o.unsure || s.clock.Since(o.written) >= Patience
 }
 
-// Recheck asks the API for created objects that the cache never showed: one that
-// was removed between two views of the cache would be awaited for ever. It is
-// for expectations that are not met after a while, and answers like Met.
-func (s *Set) Recheck(key string, v View) (bool, error) {
-	for _, o := range s.unseen(key) {
-		exists, err := v.Exists(o)
-		if err != nil {
-			return false, err
+// correct makes the expectation what the API has told.
+func (s *Set) correct(key string, living map[Object]bool) {
+	s.note(key, func(o *owner) {
+		o.unsure = false
+		clear(o.created)
+		for object, deleting := range living {
+			o.created[object] = struct{}{}
+			if !deleting {
+				delete(o.deleted, object)
+			}
 		}
-		if !exists {
-			s.drop(key, o)
-		}
-	}
-	return s.Met(key, v), nil
-}
-
-func (s *Set) unseen(key string) []Object {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var all []Object
-	if o := s.owners[key]; o != nil {
-		for created := range o.created {
-			all = append(all, created)
-		}
-	}
-	return all
-}
-
-func (s *Set) drop(key string, object Object) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if o := s.owners[key]; o != nil {
-		delete(o.created, object)
-	}
+	})
 }

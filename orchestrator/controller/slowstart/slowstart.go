@@ -3,15 +3,12 @@
 // five hundred.
 package slowstart
 
-import (
-	"errors"
-	"sync"
-)
+import "sync"
 
 // Run makes the calls 0 … n-1 in batches of 1, 2, 4, …; those of a batch are made
 // at the same time, at most parallel of them (1 makes them in order). It ends
 // with the first batch that has an error, and returns how many calls succeeded
-// and all errors of that batch.
+// and one error of that batch: the others are most likely the same.
 func Run(n, parallel int, call func(i int) error) (succeeded int, err error) {
 	first := 0
 	for size := 1; first < n && err == nil; size *= 2 {
@@ -42,8 +39,15 @@ func batch(first, size, parallel int, call func(i int) error) (failed int, err e
 	calls.Wait()
 	for _, e := range errs {
 		if e != nil {
-			failed++
+			failed, err = failed+1, e
 		}
 	}
-	return failed, errors.Join(errs...)
+	return failed, err
+}
+
+// All makes the calls 0 … n-1 without a slow start, at most parallel at the same
+// time, and returns one of their errors.
+func All(n, parallel int, call func(i int) error) error {
+	_, err := batch(0, n, parallel, call)
+	return err
 }
