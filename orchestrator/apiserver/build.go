@@ -101,6 +101,8 @@ func (s *Server) installGroups(cfg *genericserver.Config) error {
 	s.stores = &registry.Environment{
 		Scheme: s.scheme,
 		Tables: tables.New(time.Now),
+
+		ServiceNetwork: s.options.ServiceNetwork,
 		Options: func(cached bool) generic.RESTOptionsGetter {
 			return store.RESTOptions{
 				Store: s.store, Serializer: s.codecs, Cached: cached, Counts: cfg.StorageObjectCountTracker,

@@ -74,6 +74,9 @@ type Definition[T runtime.Object] struct {
 	Customize func(s *genericregistry.Store, e *Environment) error
 	// Subresources are made last, when every kind's store is in e.Stores.
 	Subresources map[string]func(s *genericregistry.Store, e *Environment) rest.Storage
+	// Beside are further resources of the first version that act on this kind's
+	// objects, such as "bindings".
+	Beside map[string]func(s *genericregistry.Store, e *Environment) rest.Storage
 	// Wrap replaces what is installed, for kinds whose verbs differ.
 	Wrap func(r *REST, e *Environment) rest.Storage
 }
@@ -124,6 +127,9 @@ func (d Definition[T]) install(e *Environment, served Served) {
 	}
 	for name, make := range d.Subresources {
 		storages[d.Resource+"/"+name] = make(s, e)
+	}
+	for name, make := range d.Beside {
+		served.add(d.Version, map[string]rest.Storage{name: make(s, e)})
 	}
 	for _, version := range append([]schema.GroupVersion{d.Version}, d.Also...) {
 		served.add(version, storages)

@@ -2,6 +2,8 @@ package registry
 
 import (
 	"maps"
+	"net/netip"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -22,6 +24,13 @@ type Environment struct {
 	// Options give a store its place; cached ones are watched once and answer
 	// from memory.
 	Options func(cached bool) generic.RESTOptionsGetter
+	// ServiceNetwork holds the cluster IPs, 10.96.0.0/16 when not valid.
+	ServiceNetwork netip.Prefix
+	// NodePorts are the first and the last port of that kind, 30000 and 32767
+	// when both are 0.
+	NodePorts [2]int32
+	// EventLife is how long events are kept, an hour when 0.
+	EventLife time.Duration
 	// Stores are all kinds' stores, complete once subresources are made.
 	Stores map[schema.GroupResource]*genericregistry.Store
 }
@@ -36,6 +45,19 @@ func (s Served) add(version schema.GroupVersion, storages map[string]rest.Storag
 	maps.Copy(s[version], storages)
 }
 
+func (e *Environment) complete() {
+	e.Stores = map[schema.GroupResource]*genericregistry.Store{}
+	if !e.ServiceNetwork.IsValid() {
+		e.ServiceNetwork = netip.MustParsePrefix("10.96.0.0/16")
+	}
+	if e.NodePorts == [2]int32{} {
+		e.NodePorts = [2]int32{30000, 32767}
+	}
+	if e.EventLife == 0 {
+		e.EventLife = time.Hour
+	}
+}
+
 // kind is a Definition, whatever its objects' type.
 type kind interface {
 	makeStore(e *Environment) error
@@ -44,7 +66,7 @@ type kind interface {
 
 // New makes every kind's storage.
 func New(e *Environment) (Served, error) {
-	e.Stores = map[schema.GroupResource]*genericregistry.Store{}
+	e.complete()
 	all, served := kinds(), Served{}
 	for _, k := range all {
 		if err := k.makeStore(e); err != nil {
