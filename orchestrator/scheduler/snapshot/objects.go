@@ -29,6 +29,7 @@ func (s *Snapshot) recount() {
 		s.count(c)
 	}
 	s.epoch++
+	s.membership++ // nothing that was read of counters holds
 }
 
 // SetService records a service's selector; it says whether it changed.

@@ -74,7 +74,7 @@ func (s *Snapshot) Newest() *Node { return s.newest }
 // Generation grows with every change of any node.
 func (s *Snapshot) Generation() uint64 { return s.generation }
 
-// Membership grows when nodes come or go.
+// Membership grows when nodes come or go, or all counters were counted anew.
 func (s *Snapshot) Membership() uint64 { return s.membership }
 
 // Epoch grows when something changed that bears on all nodes at once:
