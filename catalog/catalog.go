@@ -45,6 +45,7 @@ const (
 	State      Group = "state"
 	Machine    Group = "machine"
 	Host       Group = "host"
+	Kubernetes Group = "Kubernetes objects"
 )
 
 // Metric is one Prometheus metric family that Lubberline publishes.
@@ -73,7 +74,7 @@ var SourceLabels = []string{"job", "instance", "node"}
 // The slice is the caller's.
 func Metrics() []Metric {
 	var all []Metric
-	for _, table := range [][]Metric{containerMetrics, machineMetrics, hostMetrics, ownMetrics} {
+	for _, table := range [][]Metric{containerMetrics, machineMetrics, hostMetrics, ownMetrics, kubernetesMetrics} {
 		all = append(all, table...)
 	}
 	return all

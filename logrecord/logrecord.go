@@ -24,7 +24,9 @@ type Record struct {
 // Source is the origin of a container's log lines.
 type Source struct {
 	Namespace, Pod, PodUID, Container, ContainerID, Image, Host string
-	Labels                                                      map[string]string
+	// Controller is the pod's topmost one as "KIND/NAME"; the aggregator adds it.
+	Controller string
+	Labels     map[string]string
 }
 
 // Names of the fields on the wire. Kubernetes fields are below FieldKubernetes,
@@ -43,6 +45,7 @@ const (
 	FieldImage       = "container_image"
 	FieldLabels      = "labels"
 	FieldHost        = "host"
+	FieldController  = "controller"
 	FieldContainerID = "container_id"
 )
 

@@ -205,13 +205,14 @@ func schema(catalog string) []string {
 		`CREATE TABLE IF NOT EXISTS ` + catalog + `.sources (
 			id INTEGER NOT NULL, tag VARCHAR, stream VARCHAR, namespace VARCHAR, pod VARCHAR,
 			pod_uid VARCHAR, container VARCHAR, container_id VARCHAR, image VARCHAR,
-			node VARCHAR, labels VARCHAR)`,
+			node VARCHAR, labels VARCHAR, controller VARCHAR DEFAULT '')`,
+		`ALTER TABLE ` + catalog + `.sources ADD COLUMN IF NOT EXISTS controller VARCHAR DEFAULT ''`, // files of before it
 		`CREATE TABLE IF NOT EXISTS ` + catalog + `.records (
 			time BIGINT NOT NULL, seq BIGINT NOT NULL, source INTEGER NOT NULL,
 			level UTINYINT NOT NULL, message VARCHAR, fields VARCHAR)`,
 		`CREATE TABLE IF NOT EXISTS ` + catalog + `.chunks (id VARCHAR NOT NULL, n BIGINT NOT NULL)`,
 		`CREATE VIEW IF NOT EXISTS ` + catalog + `.logs AS
-			SELECT make_timestamp_ns(r.time) AS time, s.namespace, s.pod, s.container, s.node, s.stream,
+			SELECT make_timestamp_ns(r.time) AS time, s.namespace, s.controller, s.pod, s.container, s.node, s.stream,
 				['', 'trace', 'debug', 'info', 'warn', 'error', 'fatal'][r.level + 1] AS level,
 				r.message, r.fields, s.labels, s.tag, s.pod_uid, s.container_id, s.image
 			FROM records r JOIN sources s ON r.source = s.id`,

@@ -23,8 +23,9 @@ type Query struct {
 	// From <= time < To; a zero time is no bound.
 	From, To time.Time
 
-	Namespaces, Pods, Containers, Nodes, Streams []string
-	Levels                                       []Level
+	// Controllers are "KIND/NAME", as Origin has them.
+	Namespaces, Controllers, Pods, Containers, Nodes, Streams []string
+	Levels                                                    []Level
 	// Text must occur in the line, or in the further fields of the record.
 	Text       string
 	IgnoreCase bool
@@ -65,7 +66,9 @@ func IsBadQuery(err error) bool {
 // Origin is where a line comes from. It is shared and must not be changed.
 type Origin struct {
 	Tag, Stream, Namespace, Pod, PodUID, Container, ContainerID, Image, Node string
-	Labels                                                                   map[string]string
+	// Controller is the pod's topmost one as "KIND/NAME".
+	Controller string
+	Labels     map[string]string
 }
 
 // Entry is a stored record.
@@ -199,6 +202,7 @@ func (q *Query) sourceConditions() *condition {
 	c.anyOf("namespace", q.Namespaces)
 	c.anyOf("pod", q.Pods)
 	c.anyOf("container", q.Containers)
+	c.anyOf("controller", q.Controllers)
 	c.anyOf("node", q.Nodes)
 	c.anyOf("stream", q.Streams)
 	return c

@@ -201,11 +201,13 @@ const (
 	FieldLevel     Field = "level"
 	FieldTag       Field = "tag"
 	FieldImage     Field = "image"
+	// FieldController is the pods' topmost controller, as "KIND/NAME".
+	FieldController Field = "controller"
 )
 
 // Fields lists the fields that counts can be grouped by.
 func Fields() []Field {
-	return []Field{FieldNamespace, FieldPod, FieldContainer, FieldNode, FieldStream, FieldLevel, FieldTag, FieldImage}
+	return []Field{FieldNamespace, FieldPod, FieldContainer, FieldNode, FieldStream, FieldLevel, FieldTag, FieldImage, FieldController}
 }
 
 // column returns the field's column, and whether it is one of the sources.

@@ -11,16 +11,16 @@ import (
 
 // sourceColumns are the columns of the table sources after its id, in the
 // order of sourceKey.values.
-const sourceColumns = "tag, stream, namespace, pod, pod_uid, container, container_id, image, node, labels"
+const sourceColumns = "tag, stream, namespace, pod, pod_uid, container, container_id, image, node, labels, controller"
 
 // sourceKey is a row of the table sources. labels is JSON text of one object
 // with sorted keys, empty for none.
 type sourceKey struct {
-	tag, stream, namespace, pod, podUID, container, containerID, image, node, labels string
+	tag, stream, namespace, pod, podUID, container, containerID, image, node, labels, controller string
 }
 
 func (k *sourceKey) values() []any {
-	return []any{k.tag, k.stream, k.namespace, k.pod, k.podUID, k.container, k.containerID, k.image, k.node, k.labels}
+	return []any{k.tag, k.stream, k.namespace, k.pod, k.podUID, k.container, k.containerID, k.image, k.node, k.labels, k.controller}
 }
 
 // sourceTable maps the sources of a day to their numbers and back. Readers
@@ -64,7 +64,7 @@ func (t *sourceTable) origin(id int32) *Origin {
 
 func originOf(k sourceKey) *Origin {
 	o := &Origin{Tag: k.tag, Stream: k.stream, Namespace: k.namespace, Pod: k.pod, PodUID: k.podUID,
-		Container: k.container, ContainerID: k.containerID, Image: k.image, Node: k.node}
+		Container: k.container, ContainerID: k.containerID, Image: k.image, Node: k.node, Controller: k.controller}
 	if k.labels != "" {
 		if err := json.Unmarshal([]byte(k.labels), &o.Labels); err != nil {
 			o.Labels = nil
@@ -80,7 +80,7 @@ func keyOf(r *logrecord.Record) sourceKey {
 		k.namespace, k.pod, k.podUID = validText(s.Namespace), validText(s.Pod), validText(s.PodUID)
 		k.container, k.containerID = validText(s.Container), validText(s.ContainerID)
 		k.image, k.node = validText(s.Image), validText(s.Host)
-		k.labels = labelText(s.Labels)
+		k.labels, k.controller = labelText(s.Labels), validText(s.Controller)
 	}
 	return k
 }

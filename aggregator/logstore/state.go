@@ -39,7 +39,7 @@ func loadSources(ctx context.Context, db *sql.DB, catalog string, t *sourceTable
 		var id int32
 		var k sourceKey
 		if err := rows.Scan(&id, &k.tag, &k.stream, &k.namespace, &k.pod, &k.podUID, &k.container,
-			&k.containerID, &k.image, &k.node, &k.labels); err != nil {
+			&k.containerID, &k.image, &k.node, &k.labels, &k.controller); err != nil {
 			return fmt.Errorf("read sources: %w", err)
 		}
 		t.put(id, k)

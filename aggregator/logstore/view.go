@@ -18,8 +18,8 @@ type Reader struct {
 // clause. Its columns are day and source (for Origin), time (BIGINT,
 // nanoseconds since the epoch), seq (BIGINT), level (UTINYINT, see Level),
 // message and fields (JSON text or NULL); withSource adds tag, stream,
-// namespace, pod, pod_uid, container, container_id, image, node and labels
-// (JSON text or empty).
+// namespace, pod, pod_uid, container, container_id, image, node,
+// labels (JSON text or empty) and controller.
 func (r *Reader) Relation(withSource bool) string {
 	parts := make([]string, len(r.days))
 	for i, d := range r.days {

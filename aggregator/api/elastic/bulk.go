@@ -186,6 +186,7 @@ func sourceOf(doc object) *logrecord.Source {
 	s := &logrecord.Source{}
 	if k, ok := doc[logrecord.FieldKubernetes].(object); ok {
 		s.Namespace, s.Pod, s.PodUID = take(k, logrecord.FieldNamespace), take(k, logrecord.FieldPod), take(k, logrecord.FieldPodUID)
+		s.Controller = take(k, logrecord.FieldController)
 		s.Container, s.Image, s.Host = take(k, logrecord.FieldContainer), take(k, logrecord.FieldImage), take(k, logrecord.FieldHost)
 		if labels, ok := k[logrecord.FieldLabels].(object); ok {
 			s.Labels = map[string]string{}

@@ -40,7 +40,7 @@ type sourceField struct{ name, column string }
 func sourceFields() []sourceField {
 	return []sourceField{
 		{"stream", "stream"}, {"tag", "tag"},
-		{"kubernetes.namespace_name", "namespace"}, {"kubernetes.pod_name", "pod"}, {"kubernetes.pod_id", "pod_uid"},
+		{"kubernetes.namespace_name", "namespace"}, {"kubernetes.pod_name", "pod"}, {"kubernetes.pod_id", "pod_uid"}, {"kubernetes.controller", "controller"},
 		{"kubernetes.container_name", "container"}, {"kubernetes.container_image", "image"}, {"kubernetes.host", "node"},
 		{"docker.container_id", "container_id"},
 	}

@@ -200,7 +200,7 @@ func document(r *row, o *logstore.Origin) object {
 		name, value string
 	}{
 		{doc, "log", r.message}, {doc, "stream", o.Stream}, {doc, "tag", o.Tag}, {doc, "level", logstore.Level(r.level).String()},
-		{kubernetes, "namespace_name", o.Namespace}, {kubernetes, "pod_name", o.Pod}, {kubernetes, "pod_id", o.PodUID},
+		{kubernetes, "namespace_name", o.Namespace}, {kubernetes, "pod_name", o.Pod}, {kubernetes, "pod_id", o.PodUID}, {kubernetes, "controller", o.Controller},
 		{kubernetes, "container_name", o.Container}, {kubernetes, "container_image", o.Image}, {kubernetes, "host", o.Node},
 		{docker, "container_id", o.ContainerID},
 	} {

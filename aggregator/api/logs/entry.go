@@ -15,6 +15,7 @@ type Entry struct {
 	// Cursor is the record's place; cursor=… continues behind it.
 	Cursor      string            `json:"cursor"`
 	Namespace   string            `json:"namespace,omitempty"`
+	Controller  string            `json:"controller,omitempty"`
 	Pod         string            `json:"pod,omitempty"`
 	PodUID      string            `json:"pod_uid,omitempty"`
 	Container   string            `json:"container,omitempty"`
@@ -33,7 +34,7 @@ type Entry struct {
 func entryOf(e *logstore.Entry) Entry {
 	o := e.Origin
 	out := Entry{Time: time.Unix(0, e.Time).UTC().Format(time.RFC3339Nano), Cursor: cursorText(e.Cursor()),
-		Namespace: o.Namespace, Pod: o.Pod, PodUID: o.PodUID, Container: o.Container, ContainerID: o.ContainerID,
+		Namespace: o.Namespace, Controller: o.Controller, Pod: o.Pod, PodUID: o.PodUID, Container: o.Container, ContainerID: o.ContainerID,
 		Image: o.Image, Node: o.Node, Stream: o.Stream, Level: e.Level.String(), Message: e.Message, Labels: o.Labels, Tag: o.Tag}
 	if e.Fields != "" && json.Valid([]byte(e.Fields)) {
 		out.Fields = json.RawMessage(e.Fields)

@@ -32,7 +32,7 @@ type decoder struct {
 	sources *sources
 }
 
-func newDecoder() *decoder { return &decoder{sources: newSources()} }
+func newDecoder(c Controllers) *decoder { return &decoder{sources: newSources(c)} }
 
 // result is what decoding a chunk showed beside records.
 type result struct {

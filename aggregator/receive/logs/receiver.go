@@ -41,10 +41,19 @@ type Store interface {
 	Append(ctx context.Context, batches []logrecord.Batch) error
 }
 
+// Controllers knows the topmost controller of pods, as "KIND/NAME", empty for a
+// pod without one. known is false for a pod that is not there (yet). It is
+// asked from several goroutines, and must not block.
+type Controllers interface {
+	Controller(namespace, pod string) (controller string, known bool)
+}
+
 // Options describe a receiver.
 type Options struct {
 	// Stores must all have committed a chunk before it is acknowledged.
 	Stores []Store
+	// Controllers tells the pods' controllers; nil where no cluster is watched.
+	Controllers Controllers
 	// MaxDelay is how long a group waits for more chunks, 50 ms when 0.
 	MaxDelay time.Duration
 	// MaxRecords ends the wait, 123,000 when 0.
@@ -105,7 +114,7 @@ func New(o Options) (*Receiver, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	r := &Receiver{
-		options: o, log: o.Logger, decoder: newDecoder(),
+		options: o, log: o.Logger, decoder: newDecoder(o.Controllers),
 		inHand:  make(map[string]*item),
 		arrived: make(chan struct{}, 1), full: make(chan struct{}, 1),
 		done: make(chan struct{}), finished: make(chan struct{}),

@@ -102,7 +102,7 @@ func TestDecode(t *testing.T) {
 		"only common": {map[string]any{"zone": "z"}, map[string]any{"log": ""}, logrecord.Record{Fields: `{"zone":"z"}`}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDecoder()
+			d := newDecoder(nil)
 			for range 2 { // the second time from the cache
 				records, result := d.decode(chunkOf("", c.common, entry(t, now-5, c.record)), now)
 				require.Zero(t, result.bad)
@@ -114,7 +114,7 @@ func TestDecode(t *testing.T) {
 }
 
 func TestRecordsShareTheirSource(t *testing.T) {
-	d := newDecoder()
+	d := newDecoder(nil)
 	common := map[string]any{"kubernetes": map[string]any{"pod_name": "p"}}
 	one, _ := d.decode(chunkOf("", common, entry(t, now, map[string]any{"log": "a"}), entry(t, now, map[string]any{"log": "b"})), now)
 	two, _ := d.decode(chunkOf("", common, entry(t, now, map[string]any{"log": "c"})), now)
@@ -123,7 +123,7 @@ func TestRecordsShareTheirSource(t *testing.T) {
 }
 
 func TestTimesThatAreOfNoUse(t *testing.T) {
-	d := newDecoder()
+	d := newDecoder(nil)
 	record := func(rawTime ...byte) []byte { return append(append([]byte{0x92}, rawTime...), 0x80) }
 	for name, c := range map[string]struct {
 		entry  []byte
@@ -314,7 +314,7 @@ func FuzzDecode(f *testing.F) {
 			common = nil // what a frame's options would not let through
 		}
 		c := &forward.Chunk{Entries: entries, FrameOptions: forward.FrameOptions{Common: common}}
-		records, _ := newDecoder().decode(c, now)
+		records, _ := newDecoder(nil).decode(c, now)
 		for _, r := range records {
 			require.True(t, r.Fields == "" || json.Valid([]byte(r.Fields)), "%q", r.Fields)
 			require.Positive(t, r.Time)
@@ -330,7 +330,7 @@ func BenchmarkDecode(b *testing.B) {
 	}
 	c := chunkOf("x", map[string]any{"kubernetes": map[string]any{"pod_name": "p"}}, entries...)
 	c.Size = len(entries)
-	d := newDecoder()
+	d := newDecoder(nil)
 	b.SetBytes(int64(len(c.Entries)))
 	for b.Loop() {
 		d.decode(c, now)

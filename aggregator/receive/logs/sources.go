@@ -27,13 +27,15 @@ type common struct {
 // sources decodes and caches where records come from, by the bytes of their
 // description. All strings in it are copies.
 type sources struct {
+	controllers Controllers // may be nil
+
 	mu      sync.RWMutex
 	commons map[string]*common
 	sources map[string]*logrecord.Source
 }
 
-func newSources() *sources {
-	return &sources{commons: make(map[string]*common), sources: make(map[string]*logrecord.Source)}
+func newSources(c Controllers) *sources {
+	return &sources{controllers: c, commons: make(map[string]*common), sources: make(map[string]*logrecord.Source)}
 }
 
 // common decodes a chunk's common map; nil or empty is a common of nothing.
@@ -45,7 +47,7 @@ func (s *sources) common(b []byte) *common {
 		return c
 	}
 	c = parseCommon(b)
-	if len(b) > cachedKeyBytes {
+	if known := s.join(c.source); !known || len(b) > cachedKeyBytes {
 		return c
 	}
 	s.mu.Lock()
@@ -107,7 +109,7 @@ func (s *sources) of(c *common, f *raw, scratch *[]byte) *logrecord.Source {
 		source.ContainerID = validString(string(f.driverID))
 		source.Container = validString(strings.TrimPrefix(string(f.driverName), "/"))
 	}
-	if len(key) > cachedKeyBytes {
+	if known := s.join(source); !known || len(key) > cachedKeyBytes {
 		return source
 	}
 	s.mu.Lock()
@@ -117,6 +119,16 @@ func (s *sources) of(c *common, f *raw, scratch *[]byte) *logrecord.Source {
 	}
 	s.sources[string(key)] = source
 	return source
+}
+
+// join adds the pod's controller. False: the pod is not known yet, so the source
+// must be looked at again with the next record.
+func (s *sources) join(source *logrecord.Source) (known bool) {
+	if s.controllers == nil || source == nil || source.Pod == "" {
+		return true
+	}
+	source.Controller, known = s.controllers.Controller(source.Namespace, source.Pod)
+	return known
 }
 
 // parseSource reads the maps that Fluentd's Kubernetes plugin writes, on top of

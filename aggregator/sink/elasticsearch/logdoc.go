@@ -92,6 +92,7 @@ func (e *logEncoder) origin(s *logrecord.Source) []byte {
 	b = appendField(b, logrecord.FieldNamespace, s.Namespace)
 	b = appendField(b, logrecord.FieldPod, s.Pod)
 	b = appendField(b, logrecord.FieldPodUID, s.PodUID)
+	b = appendField(b, logrecord.FieldController, s.Controller)
 	b = appendField(b, logrecord.FieldContainer, s.Container)
 	b = appendField(b, logrecord.FieldImage, s.Image)
 	b = appendField(b, logrecord.FieldHost, s.Host)
@@ -184,12 +185,13 @@ func logMappings() map[string]any {
 			fieldTag:              keyword,
 			fieldBadFields:        map[string]any{"type": "text"},
 			logrecord.FieldKubernetes: object(map[string]any{
-				logrecord.FieldNamespace: keyword,
-				logrecord.FieldPod:       keyword,
-				logrecord.FieldPodUID:    keyword,
-				logrecord.FieldContainer: keyword,
-				logrecord.FieldImage:     keyword,
-				logrecord.FieldHost:      keyword,
+				logrecord.FieldNamespace:  keyword,
+				logrecord.FieldPod:        keyword,
+				logrecord.FieldPodUID:     keyword,
+				logrecord.FieldController: keyword,
+				logrecord.FieldContainer:  keyword,
+				logrecord.FieldImage:      keyword,
+				logrecord.FieldHost:       keyword,
 				// One field whatever the keys: labels with dots in them do not
 				// meet as objects, and each deployment's keys cost nothing.
 				logrecord.FieldLabels: map[string]any{"type": "flattened", "ignore_above": 1024},
