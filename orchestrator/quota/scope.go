@@ -8,7 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
-	"k8s.io/kubectl/pkg/util/qos"
+
+	"github.com/lubberline/lubberline/orchestrator/podutil"
 )
 
 func podInScope(s corev1.ScopedResourceSelectorRequirement, item runtime.Object) (bool, error) {
@@ -39,7 +40,7 @@ func hasDeadline(pod *corev1.Pod) bool {
 }
 
 func isBestEffort(pod *corev1.Pod) bool {
-	return qos.GetPodQOS(pod) == corev1.PodQOSBestEffort
+	return podutil.QOS(pod) == corev1.PodQOSBestEffort
 }
 
 // selects reports whether the requirement picks an object by the names it has

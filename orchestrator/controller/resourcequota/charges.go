@@ -1,6 +1,8 @@
 package resourcequota
 
 import (
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -17,12 +19,8 @@ func increases(old, current corev1.ResourceList) bool {
 func (c *Controller) noteCharge(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := c.clock.Now()
-	known, ok := c.charges[key]
-	if !ok {
-		known.postponed = now
-	}
-	known.last = now
+	known := c.charges[key]
+	known.last = c.clock.Now()
 	c.charges[key] = known
 }
 
@@ -46,9 +44,11 @@ func (c *Controller) postpone(key string, stored, counted corev1.ResourceList) b
 	wait := increases(counted, stored) && now.Sub(known.last) < inFlight
 	switch {
 	case !wait:
+		known.postponed = time.Time{}
+	case known.postponed.IsZero():
 		known.postponed = now
 	case now.Sub(known.postponed) >= maxPostponed:
-		known.postponed, wait = now, false
+		known.postponed, wait = time.Time{}, false
 	}
 	c.charges[key] = known
 	return wait

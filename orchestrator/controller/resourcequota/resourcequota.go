@@ -73,7 +73,7 @@ type Controller struct {
 type charge struct {
 	// last is when it was charged.
 	last time.Time
-	// postponed is since when, if anything, something waits to be given back.
+	// postponed is since when something waits to be given back; zero for not.
 	postponed time.Time
 }
 
