@@ -7,7 +7,7 @@ package catalog
 var kubernetesMetrics = []Metric{
 	{Name: "kube_pod_info", Group: Kubernetes, Kind: Gauge, Help: "What a pod is and where it runs; always 1.", Labels: []string{"host_ip", "pod_ip", "node", "created_by_kind", "created_by_name", "priority_class", "host_network", "namespace", "pod", "uid"}},
 	{Name: "kube_pod_owner", Group: Kubernetes, Kind: Gauge, Help: "The pod's owners; always 1.", Labels: []string{"owner_kind", "owner_name", "owner_is_controller", "namespace", "pod", "uid"}},
-	{Name: "lubberline_pod_controller", Group: Kubernetes, Kind: Gauge, Help: "The topmost controller of a pod: a Deployment where kube_pod_owner has its ReplicaSet; always 1.", Labels: []string{"controller_kind", "controller", "node", "namespace", "pod", "uid"}},
+	{Name: "lubberline_pod_info", Group: Kubernetes, Kind: Gauge, Help: "What a pod is: its topmost controller (a Deployment where kube_pod_owner has its ReplicaSet), and its labels as key:value, sorted, joined by commas; always 1.", Labels: []string{"controller_kind", "controller", "labels", "node", "namespace", "pod", "uid"}},
 	{Name: "kube_pod_labels", Group: Kubernetes, Kind: Gauge, Help: "The pod's labels, each as label_<name>; always 1.", Labels: []string{"namespace", "pod", "uid"}},
 	{Name: "kube_pod_created", Group: Kubernetes, Kind: Gauge, Unit: Timestamp, Help: "When the pod was created.", Labels: []string{"namespace", "pod", "uid"}},
 	{Name: "kube_pod_start_time", Group: Kubernetes, Kind: Gauge, Unit: Timestamp, Help: "When the node took the pod.", Labels: []string{"namespace", "pod", "uid"}},

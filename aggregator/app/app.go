@@ -14,8 +14,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/prometheus/promql"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/lubberline/lubberline/aggregator/api/heapster"
+	joined "github.com/lubberline/lubberline/aggregator/kubernetes"
 	"github.com/lubberline/lubberline/aggregator/logstore"
 	"github.com/lubberline/lubberline/aggregator/metricstore"
 	receivelogs "github.com/lubberline/lubberline/aggregator/receive/logs"
@@ -38,7 +41,16 @@ type Options struct {
 	// LocalSocket is a path at which the same HTTP is served without a token,
 	// for a collector in the same process or on the same machine; may be empty.
 	LocalSocket string
-	Logger      *slog.Logger
+	// Cluster is the one to join metrics and logs with, in place of the one that
+	// Config names; nil for none.
+	Cluster *Cluster
+	Logger  *slog.Logger
+}
+
+// Cluster is a Kubernetes API. Whoever made the informers starts them after New.
+type Cluster struct {
+	Client    kubernetes.Interface
+	Informers informers.SharedInformerFactory
 }
 
 // App is an aggregator with its stores open and its listeners bound.
@@ -56,6 +68,8 @@ type App struct {
 	engine      *promql.Engine
 	rollup      *rollup.Rollup
 	historical  heapster.History
+	cluster     *Cluster
+	join        *joined.Join // nil without a cluster
 
 	router      *gin.Engine    // what both listeners serve
 	http, local *listen.Server // local may be nil
@@ -66,7 +80,7 @@ type App struct {
 // again when it fails, or else when Run ends.
 func New(ctx context.Context, o Options) (_ *App, err error) {
 	a := &App{
-		cfg: o.Config, dataDir: o.DataDir, log: o.Logger,
+		cfg: o.Config, dataDir: o.DataDir, cluster: o.Cluster, log: o.Logger,
 		metrics: prometheus.NewRegistry(), group: lifecycle.New(logging.Component(o.Logger, "aggregator"), closeBound),
 	}
 	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -85,6 +99,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		a.buildInfluxDB,
 		a.buildElasticsearch,
 		func() error { return a.buildRollup(ctx) },
+		a.buildJoin,
 		a.buildForward,
 		func() error { return a.buildHTTP(o.LocalSocket) },
 	}

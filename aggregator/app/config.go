@@ -25,6 +25,9 @@ type Config struct {
 	// InfluxDB and Elasticsearch are further stores; nil where there is none.
 	InfluxDB      *InfluxDBConfig      `yaml:"influxdb"`
 	Elasticsearch *ElasticsearchConfig `yaml:"elasticsearch"`
+	// Kubernetes is the cluster whose objects metrics and logs are joined with;
+	// nil where there is none. `lubberline up` joins the cluster it runs.
+	Kubernetes *KubernetesConfig `yaml:"kubernetes"`
 	// Historical is what answers /api/v1/historical: embedded or influxdb.
 	Historical string `yaml:"historical"`
 }
@@ -44,6 +47,13 @@ func (f ForwardConfig) check() error {
 		return nil
 	}
 	return listen.CheckPolicy(f.Listen, f.CertFile != "", f.SharedKeyFile != "")
+}
+
+// KubernetesConfig says how to reach a cluster's API.
+type KubernetesConfig struct {
+	// Kubeconfig is a file; empty for the service account of the pod that this
+	// runs in.
+	Kubeconfig string `yaml:"kubeconfig"`
 }
 
 // StoreConfig bounds a store on disk.

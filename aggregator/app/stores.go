@@ -70,7 +70,7 @@ func (a *App) buildForward() error {
 	if err != nil {
 		return fmt.Errorf("forward: %w", err)
 	}
-	receiver, err := receivelogs.New(receivelogs.Options{Stores: a.logStores, Logger: a.logger("receive"), Registerer: a.metrics})
+	receiver, err := receivelogs.New(receivelogs.Options{Stores: a.logStores, Controllers: a.controllers(), Logger: a.logger("receive"), Registerer: a.metrics})
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package kubernetes
 
 import (
+	"slices"
+	"strings"
 	"sync"
 
 	v1 "k8s.io/api/core/v1"
@@ -109,11 +111,21 @@ func (c *controllers) take(object any) {
 	c.live[podKey{p.Namespace, p.Name}] = found
 }
 
-// emit writes the pod's controller as a series.
+// emit writes what the pod is, for whoever shows its samples.
 func (c *controllers) emit(emit state.Emit, p *v1.Pod) {
 	c.take(p) // the ReplicaSet may have come after the pod
-	if found, _ := c.of(p.Namespace, p.Name); found.kind != "" {
-		emit("lubberline_pod_controller", 1, "namespace", p.Namespace, "pod", p.Name, "uid", string(p.UID),
-			"controller_kind", found.kind, "controller", found.name, "node", p.Spec.NodeName)
+	found, _ := c.of(p.Namespace, p.Name)
+	emit("lubberline_pod_info", 1, "namespace", p.Namespace, "pod", p.Name, "uid", string(p.UID), "node", p.Spec.NodeName,
+		"controller_kind", found.kind, "controller", found.name, "labels", labelText(p.Labels))
+}
+
+// labelText is labels as lubberline_container_info has them: sorted key:value
+// pairs joined by commas.
+func labelText(labels map[string]string) string {
+	pairs := make([]string, 0, len(labels))
+	for name, value := range labels {
+		pairs = append(pairs, name+":"+value)
 	}
+	slices.Sort(pairs)
+	return strings.Join(pairs, ",")
 }

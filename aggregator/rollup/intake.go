@@ -113,7 +113,7 @@ func (e *entry) stale() bool { return value.IsStaleNaN(e.cur.v) }
 func (in *intake) attach(ref uint64, l labels.Labels, t int64) int32 {
 	name := l.Get(model.MetricNameLabel)
 	feeds := in.plan.feeds[name]
-	if len(feeds) == 0 && name != containerInfo && name != nodeInfo {
+	if len(feeds) == 0 && name != containerInfo && name != podInfo && name != nodeInfo {
 		return ignoredRef
 	}
 	id, ok := identity(name, l)
@@ -154,6 +154,11 @@ func (in *intake) inform(id *object, name string, l labels.Labels) {
 	if id.kind == catalog.PodContainer {
 		in.podOf(id).learn(name, l)
 	}
+	if name == podInfo {
+		for _, c := range in.podOf(id).children {
+			c.learn(name, l)
+		}
+	}
 }
 
 func (in *intake) object(id *object) *object {
@@ -167,6 +172,10 @@ func (in *intake) object(id *object) *object {
 	in.objects[o.key] = o
 	if o.kind == catalog.PodContainer {
 		pod := in.podOf(o)
+		o.controller, o.joined = pod.controller, pod.joined
+		if pod.joined {
+			o.podLabels = pod.podLabels
+		}
 		pod.children = append(pod.children, o)
 		slices.SortFunc(pod.children, func(a, b *object) int { return strings.Compare(a.container, b.container) })
 	}

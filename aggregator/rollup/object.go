@@ -12,6 +12,7 @@ import (
 // Metrics whose labels say what an object is.
 const (
 	containerInfo = "lubberline_container_info"
+	podInfo       = "lubberline_pod_info"
 	nodeInfo      = "lubberline_node_info"
 )
 
@@ -29,6 +30,8 @@ type object struct {
 	newest    int64     // time of the newest sample seen, in milliseconds
 
 	image, podUID, podLabels string
+	controller               string // "KIND/NAME"
+	joined                   bool   // the cluster said what the pod is: it knows better than the runtime
 	hostname, hostID         string
 	labels                   map[string]string // built when first asked for
 	labeled                  *object           // the node the labels were built with
@@ -41,7 +44,7 @@ type cgroup struct{ node, id uint32 }
 // are made for.
 func identity(name string, l labels.Labels) (object, bool) {
 	node := l.Get("node")
-	if !strings.HasPrefix(name, "container_") && !strings.HasPrefix(name, "kube_pod_") && name != containerInfo {
+	if !strings.HasPrefix(name, "container_") && !strings.HasPrefix(name, "kube_pod_") && name != containerInfo && name != podInfo {
 		return object{kind: catalog.Node, node: node, key: "node:" + node}, node != ""
 	}
 	id, namespace, pod, container := l.Get("id"), l.Get("namespace"), l.Get("pod"), l.Get("container")
@@ -80,6 +83,7 @@ func (o *object) labelSet(node *object) map[string]string {
 		"container_name":       o.container,
 		"container_base_image": o.image,
 		"labels":               o.podLabels,
+		"controller":           o.controller,
 	}
 	if node != nil {
 		all["hostname"], all["host_id"] = node.hostname, node.hostID
@@ -106,7 +110,16 @@ func (o *object) learn(name string, l labels.Labels) {
 		if o.kind == catalog.Pod || o.kind == catalog.PodContainer {
 			set(&o.podUID, l.Get("pod_uid"))
 		}
+		if !o.joined {
+			set(&o.podLabels, l.Get("labels"))
+		}
+	case podInfo:
+		o.joined = true
+		set(&o.podUID, l.Get("uid"))
 		set(&o.podLabels, l.Get("labels"))
+		if kind := l.Get("controller_kind"); kind != "" {
+			set(&o.controller, kind+"/"+l.Get("controller"))
+		}
 	case nodeInfo:
 		set(&o.hostname, l.Get("hostname"))
 		set(&o.hostID, l.Get("machine_id"))

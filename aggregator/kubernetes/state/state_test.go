@@ -143,7 +143,7 @@ func TestEveryMetricOfTheCatalogIsMade(t *testing.T) {
 	ResourceQuota(emit, &v1.ResourceQuota{ObjectMeta: meta, Status: v1.ResourceQuotaStatus{Hard: size, Used: size}})
 	LimitRange(emit, &v1.LimitRange{ObjectMeta: meta, Spec: v1.LimitRangeSpec{Limits: []v1.LimitRangeItem{{Type: "Container", Max: size}}}})
 
-	made := map[string]bool{"lubberline_pod_controller": true} // the join makes it: it looks at several objects
+	made := map[string]bool{"lubberline_pod_info": true} // the join makes it: it looks at several objects
 	for key := range got {
 		made[key[:strings.IndexByte(key, '{')]] = true
 	}
