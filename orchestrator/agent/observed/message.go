@@ -47,6 +47,9 @@ func messageFile(status *runtimeapi.ContainerStatus) string {
 	if path == "" {
 		return ""
 	}
+	if path[0] != '/' {
+		path = "/" + path
+	}
 	for _, mount := range status.GetMounts() {
 		if mount.GetContainerPath() == path {
 			return mount.GetHostPath()
