@@ -6,11 +6,13 @@ package garbagecollector
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/tools/record"
@@ -43,34 +45,46 @@ type Options struct {
 	Clock      clock.Clock // nil is the real one
 }
 
+// kinds knows the resource of a kind.
+type kinds interface {
+	Lookup(gvk schema.GroupVersionKind) (objectwatch.Kind, bool)
+}
+
 // Controller is a graph of all objects and one loop over those that something
 // may have to be done about, by UID.
 type Controller struct {
 	metadata metadata.Interface
-	objects  *objectwatch.Watcher
+	kinds    kinds
 	events   record.EventRecorder
 	log      *slog.Logger
 	graph    *graph
 	absent   *lru.Cache
 	loop     *reconcile.Loop
+	// parallel is how many dependents of one owner are let go at the same time.
+	parallel int
 }
 
 // New subscribes to the object watch, which is run after it.
 func New(o Options) (*Controller, error) {
-	c := &Controller{
-		metadata: o.Metadata, objects: o.Objects, events: o.Events, log: o.Logger,
-		graph: newGraph(), absent: lru.New(absentOwners),
-	}
-	var err error
-	c.loop, err = reconcile.New(reconcile.Options{
-		Name: "garbagecollector", Reconcile: c.reconcile, Workers: workers, MaxDelay: maxDelay,
-		Caches: []reconcile.Cache{o.Objects}, Logger: o.Logger, Registerer: o.Registerer, Clock: o.Clock,
-	})
+	c, err := newController(o, o.Objects, []reconcile.Cache{o.Objects})
 	if err != nil {
 		return nil, err
 	}
 	o.Objects.Subscribe(c.observe)
 	return c, nil
+}
+
+func newController(o Options, k kinds, caches []reconcile.Cache) (*Controller, error) {
+	c := &Controller{
+		metadata: o.Metadata, kinds: k, events: o.Events, log: o.Logger,
+		graph: newGraph(), absent: lru.New(absentOwners), parallel: workers,
+	}
+	var err error
+	c.loop, err = reconcile.New(reconcile.Options{
+		Name: "garbagecollector", Reconcile: c.reconcile, Workers: workers, MaxDelay: maxDelay,
+		Caches: caches, Logger: o.Logger, Registerer: o.Registerer, Clock: o.Clock,
+	})
+	return c, err
 }
 
 // Run works until ctx ends.
@@ -94,6 +108,7 @@ func (c *Controller) gone(o metav1.Object) {
 }
 
 func (c *Controller) enqueue(work []types.UID) {
+	slices.Sort(work) // the order is the same in each run of a simulation
 	for _, uid := range work {
 		c.loop.Add(string(uid))
 	}
@@ -129,7 +144,8 @@ func (c *Controller) allKnown(n *node) bool {
 }
 
 // awaitDependents lets an object go when no dependent blocks it any more, and
-// sees to it that those which do are deleted.
+// sees to it that those which do are deleted. Objects that wait for each other
+// in a circle would do so for ever: they cease to block.
 func (c *Controller) awaitDependents(ctx context.Context, n *node) error {
 	blocked := false
 	for _, d := range c.graph.dependentsOf(n.uid) {
@@ -140,6 +156,9 @@ func (c *Controller) awaitDependents(ctx context.Context, n *node) error {
 		if !d.deleting {
 			c.loop.Add(string(d.uid))
 		}
+	}
+	if blocked && c.graph.inCircle(n.uid) {
+		return c.unblock(ctx, n)
 	}
 	if blocked {
 		return nil

@@ -2,6 +2,7 @@ package garbagecollector
 
 import (
 	"slices"
+	"strings"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -90,6 +91,7 @@ func (g *graph) dependentsLocked(uid types.UID) []*node {
 	for d := range g.dependents[uid] {
 		all = append(all, g.nodes[d])
 	}
+	slices.SortFunc(all, func(a, b *node) int { return strings.Compare(string(a.uid), string(b.uid)) })
 	return all
 }
 
@@ -188,4 +190,29 @@ func (g *graph) remove(uid types.UID) (removed *node, work []types.UID) {
 
 func sameRef(a, b metav1.OwnerReference) bool {
 	return a.UID == b.UID && a.Name == b.Name && a.Kind == b.Kind && a.APIVersion == b.APIVersion && isBlocking(a) == isBlocking(b)
+}
+
+// inCircle reports whether an object waits for itself, by way of dependents
+// that wait too.
+func (g *graph) inCircle(uid types.UID) bool {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	seen := map[types.UID]bool{}
+	next := []types.UID{uid}
+	for len(next) > 0 {
+		owner := next[len(next)-1]
+		next = next[:len(next)-1]
+		for d := range g.dependents[owner] {
+			n := g.nodes[d]
+			if !n.foreground || !n.blocks(owner) || seen[d] {
+				continue
+			}
+			if d == uid {
+				return true
+			}
+			seen[d] = true
+			next = append(next, d)
+		}
+	}
+	return false
 }

@@ -70,8 +70,9 @@ func (c *Controller) checkOwners(ctx context.Context, n *node) error {
 			c.loop.AddAfter(string(n.uid), unseenAgain)
 		}
 		return c.removeRefs(ctx, n, slices.Concat(found.by[dangling], found.by[waiting]))
-	case len(found.by[waiting]) > 0:
-		return c.deleteWithOwner(ctx, n, live)
+	case len(found.by[waiting]) > 0 && len(c.graph.dependentsOf(n.uid)) > 0:
+		// what an owner waits for waits for its own dependents in turn
+		return c.delete(ctx, n, live, metav1.DeletePropagationForeground)
 	}
 	return c.delete(ctx, n, live, ownPolicy(live))
 }
@@ -89,34 +90,31 @@ func (c *Controller) classify(ctx context.Context, n *node, refs []metav1.OwnerR
 	return found, nil
 }
 
-// standing trusts the graph that an owner is there, but asks before it believes
-// that one is not.
+// standing trusts the graph that an owner stays, since the dependent is looked
+// at again when that changes, but asks before it believes anything else.
 func (c *Controller) standing(ctx context.Context, n *node, ref metav1.OwnerReference) (s standing, seen bool, err error) {
 	owner := c.graph.get(ref.UID)
-	switch {
-	case owner != nil && owner.is(ref, n.namespace) && owner.foreground:
-		return waiting, true, nil
-	case owner != nil && owner.is(ref, n.namespace):
+	seen = owner != nil && owner.is(ref, n.namespace)
+	if seen && !owner.foreground {
 		return solid, true, nil
-	case owner != nil && owner.namespace != "" && owner.namespace != n.namespace:
+	}
+	if owner != nil && owner.namespace != "" && owner.namespace != n.namespace {
 		c.warnNamespace(n, ref)
 	}
 	live, err := c.lookUp(ctx, n, ref)
 	switch {
-	case err != nil:
+	case err != nil || live == nil:
 		return dangling, true, err
-	case live == nil:
-		return dangling, true, nil
 	case live.DeletionTimestamp != nil && slices.Contains(live.Finalizers, metav1.FinalizerDeleteDependents):
-		return waiting, false, nil
+		return waiting, seen, nil
 	}
-	return solid, false, nil
+	return solid, seen, nil
 }
 
 // lookUp asks the API for an owner; nil without an error when it does not
 // exist.
 func (c *Controller) lookUp(ctx context.Context, n *node, ref metav1.OwnerReference) (*metav1.PartialObjectMetadata, error) {
-	kind, known := c.objects.Lookup(schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind))
+	kind, known := c.kinds.Lookup(schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind))
 	if !known {
 		return nil, fmt.Errorf("unable to get REST mapping for %s/%s", ref.APIVersion, ref.Kind)
 	}
@@ -136,25 +134,6 @@ func (c *Controller) lookUp(ctx context.Context, n *node, ref metav1.OwnerRefere
 		return nil, nil
 	}
 	return live, err
-}
-
-// deleteWithOwner deletes an object for which an owner waits. If it has
-// dependents of its own, it waits for them in turn; unless one of them already
-// waits too, for then they may wait for each other in a circle, which is
-// opened by blocking its owners no more.
-func (c *Controller) deleteWithOwner(ctx context.Context, n *node, live *metav1.PartialObjectMetadata) error {
-	dependents := c.graph.dependentsOf(n.uid)
-	if len(dependents) == 0 {
-		return c.delete(ctx, n, live, ownPolicy(live))
-	}
-	if slices.ContainsFunc(dependents, func(d *node) bool { return d.foreground }) {
-		unblocked, err := c.unblock(ctx, n, live)
-		if err != nil {
-			return err
-		}
-		live = unblocked
-	}
-	return c.delete(ctx, n, live, metav1.DeletePropagationForeground)
 }
 
 // ownPolicy honours what the object's finalizers already say.

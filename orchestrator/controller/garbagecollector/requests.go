@@ -39,7 +39,7 @@ func (c *Controller) orphanDependents(ctx context.Context, n *node) error {
 	dependents := c.graph.dependentsOf(n.uid)
 	var mu sync.Mutex
 	var errs []error
-	workqueue.ParallelizeUntil(ctx, workers, len(dependents), func(i int) {
+	workqueue.ParallelizeUntil(ctx, c.parallel, len(dependents), func(i int) {
 		d := dependents[i]
 		if err := c.removeRefs(ctx, d, []types.UID{n.uid}); err != nil && !apierrors.IsNotFound(err) {
 			mu.Lock()
@@ -90,18 +90,22 @@ func (c *Controller) removeRefs(ctx context.Context, n *node, uids []types.UID) 
 }
 
 // unblock keeps an object's references but lets its owners go before it.
-func (c *Controller) unblock(ctx context.Context, n *node, live *metav1.PartialObjectMetadata) (*metav1.PartialObjectMetadata, error) {
+func (c *Controller) unblock(ctx context.Context, n *node) error {
 	m := patchMetadata{UID: n.uid}
-	for _, ref := range live.OwnerReferences {
+	for _, ref := range n.owners {
 		if isBlocking(ref) {
 			ref.BlockOwnerDeletion = ptr.To(false)
 			m.OwnerReferences = append(m.OwnerReferences, ref)
 		}
 	}
 	if len(m.OwnerReferences) == 0 {
-		return live, nil
+		return nil
 	}
-	return c.apply(ctx, n, types.StrategicMergePatchType, m)
+	_, err := c.apply(ctx, n, types.StrategicMergePatchType, m)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
 }
 
 // removeFinalizer is the last thing done for an object; with it the API server
