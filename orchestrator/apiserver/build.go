@@ -7,6 +7,9 @@ import (
 	"slices"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -14,6 +17,7 @@ import (
 	admissionmetrics "k8s.io/apiserver/pkg/admission/metrics"
 	apiopenapi "k8s.io/apiserver/pkg/endpoints/openapi"
 	"k8s.io/apiserver/pkg/registry/generic"
+	"k8s.io/apiserver/pkg/registry/rest"
 	genericserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/filters"
 
@@ -21,7 +25,9 @@ import (
 	"github.com/lubberline/lubberline/orchestrator/api/openapi"
 	"github.com/lubberline/lubberline/orchestrator/apiserver/admission"
 	"github.com/lubberline/lubberline/orchestrator/apiserver/registry"
+	"github.com/lubberline/lubberline/orchestrator/apiserver/reviews"
 	"github.com/lubberline/lubberline/orchestrator/apiserver/tables"
+	"github.com/lubberline/lubberline/orchestrator/apiserver/tokens"
 	"github.com/lubberline/lubberline/orchestrator/pki"
 	"github.com/lubberline/lubberline/orchestrator/store"
 )
@@ -99,9 +105,8 @@ func (s *Server) describe(cfg *genericserver.Config) {
 // installGroups adds every kind to the server.
 func (s *Server) installGroups(cfg *genericserver.Config) error {
 	s.stores = &registry.Environment{
-		Scheme: s.scheme,
-		Tables: tables.New(time.Now),
-
+		Scheme:         s.scheme,
+		Tables:         tables.New(time.Now),
 		ServiceNetwork: s.options.ServiceNetwork,
 		Options: func(cached bool) generic.RESTOptionsGetter {
 			return store.RESTOptions{
@@ -114,6 +119,9 @@ func (s *Server) installGroups(cfg *genericserver.Config) error {
 	if err != nil {
 		return err
 	}
+	s.addSubresources(served[corev1.SchemeGroupVersion])
+	served[authenticationv1.SchemeGroupVersion] = reviews.Authentication(s.tokens, cfg.Authentication.APIAudiences)
+	served[authorizationv1.SchemeGroupVersion] = reviews.Authorization(s.access)
 	var groups []*genericserver.APIGroupInfo
 	for _, version := range api.Versions(s.scheme) {
 		storages := served[version]
@@ -130,7 +138,15 @@ func (s *Server) installGroups(cfg *genericserver.Config) error {
 		}
 		groups = append(groups, &info)
 	}
-	return s.generic.InstallAPIGroups(groups...)
+	if err := s.generic.InstallAPIGroups(groups...); err != nil {
+		return err
+	}
+	return s.publishIssuer()
+}
+
+// addSubresources adds what needs more than the kind's store.
+func (s *Server) addSubresources(core map[string]rest.Storage) {
+	core["serviceaccounts/token"] = tokens.NewRequestREST(s.issuer, objects{s})
 }
 
 // storageVersion is the version that a group's objects are stored in: its only

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/lubberline/lubberline/orchestrator/apiserver/access"
 	"github.com/lubberline/lubberline/orchestrator/store"
 )
 
@@ -30,7 +31,9 @@ type Options struct {
 	// ServiceNetwork holds the cluster IPs; its first address is the API's.
 	ServiceNetwork netip.Prefix
 	// Domain is the cluster's DNS domain, "cluster.local" when empty.
-	Domain     string
+	Domain string
+	// Roles are given beside the built-in ones.
+	Roles      []access.Binding
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }

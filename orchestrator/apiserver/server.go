@@ -17,7 +17,9 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/lubberline/lubberline/orchestrator/api"
+	"github.com/lubberline/lubberline/orchestrator/apiserver/access"
 	"github.com/lubberline/lubberline/orchestrator/apiserver/registry"
+	"github.com/lubberline/lubberline/orchestrator/apiserver/tokens"
 	"github.com/lubberline/lubberline/orchestrator/pki"
 	"github.com/lubberline/lubberline/orchestrator/store"
 )
@@ -40,6 +42,9 @@ type Server struct {
 	generic   *genericserver.GenericAPIServer
 	serving   *pki.Pair
 	admin     *pki.Pair
+	issuer    *tokens.Issuer
+	tokens    *tokens.Authenticator
+	access    *access.Authorizer
 
 	ready    chan struct{}
 	closing  []func()

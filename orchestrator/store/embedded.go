@@ -83,7 +83,6 @@ func serverConfig(o Options) (config.ServerConfig, error) {
 		BackendFreelistType: bolt.FreelistMapType, BackendBatchInterval: 100 * time.Millisecond, BackendBatchLimit: 10000,
 		QuotaBackendBytes: quota, MaxTxnOps: 128, MaxRequestBytes: 3 << 20, MaxConcurrentStreams: 1000,
 		TickMs: uint(tick.Milliseconds()), ElectionTicks: electionTicks, InitialElectionTickAdvance: true,
-		AuthToken: "simple", BcryptCost: 10, TokenTTL: 300,
 		CompactHashCheckTime: time.Hour, CompactionBatchLimit: 1000, CompactionSleepInterval: 10 * time.Millisecond,
 		WarningApplyDuration: 500 * time.Millisecond, WarningUnaryRequestDuration: time.Second,
 		WatchProgressNotifyInterval: 10 * time.Minute, StrictReconfigCheck: true, MaxLearners: 1,

@@ -39,8 +39,18 @@ func (c core) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.Che
 	return checked
 }
 
+// early is what etcd says when it looks at a new store before its first write.
+// It looks again every few seconds.
+func early(message string) bool {
+	return message == "Failed to detect schema version" || message == "failed to update storage version"
+}
+
 func (c core) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	c.log.Log(context.Background(), level(e.Level), e.Message, attributes(fields)...)
+	l := level(e.Level)
+	if early(e.Message) {
+		l = slog.LevelDebug
+	}
+	c.log.Log(context.Background(), l, e.Message, attributes(fields)...)
 	return nil
 }
 
