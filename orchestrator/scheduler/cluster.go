@@ -40,6 +40,14 @@ func (s *Scheduler) setPlaced(now time.Time, pod *v1.Pod) {
 	}
 }
 
+// replaced: a pod on a node is now of another template.
+func (s *Scheduler) replaced(now time.Time, before *snapshot.Template, p *snapshot.Pod) {
+	if before != p.Template {
+		s.wake(now, s.podWent(before, p.Node()))
+		s.wake(now, s.podCame(p.Template))
+	}
+}
+
 // dequeue forgets the waiting pod. One that was assumed keeps its place, for
 // it is about to be confirmed.
 func (s *Scheduler) dequeue(it *item, now time.Time) {
@@ -60,17 +68,18 @@ func (s *Scheduler) setPending(now time.Time, pod *v1.Pod) {
 		s.RemovePod(now, pod.UID)
 		return
 	}
-	it := s.queue.items[pod.UID]
-	switch {
-	case it == nil && snap.Pod(pod.UID) != nil:
-		// Late news of a pod that is bound.
-	case it == nil:
-		s.addPending(now, pod)
-	case it.pod.Assumed:
-		it.pod.Object = pod
-	default:
-		s.renew(it, pod, now)
+	if p := snap.Pod(pod.UID); p != nil {
+		if before := p.Template; p.Assumed { // otherwise the news is old
+			snap.Update(p, pod)
+			s.replaced(now, before, p)
+		}
+		return
 	}
+	if it := s.queue.items[pod.UID]; it != nil {
+		s.renew(it, pod, now)
+		return
+	}
+	s.addPending(now, pod)
 }
 
 // renew gives a waiting pod its new object, and a new try when that could
@@ -114,6 +123,7 @@ func (s *Scheduler) RemovePod(now time.Time, uid types.UID) {
 	}
 	node := p.Node().Name
 	snap.Remove(uid)
+	s.wakeNominated(now, snap.Node(node))
 	s.wake(now, s.podWent(p.Template, snap.Node(node)))
 }
 
@@ -134,6 +144,7 @@ func (s *Scheduler) Failed(now time.Time, uid types.UID) {
 	}
 	node := it.pod.Node().Name
 	snap.Unassume(it.pod)
+	s.wakeNominated(now, snap.Node(node))
 	s.wake(now, s.podWent(it.pod.Template, snap.Node(node)))
 	s.queue.retry(it, now)
 }
@@ -153,13 +164,17 @@ func (s *Scheduler) Forget(now time.Time, pod *v1.Pod) {
 func (s *Scheduler) SetNode(now time.Time, node *v1.Node) {
 	snap := s.state.Snapshot()
 	if change := snap.SetNode(node); change&^snapshot.NodeImages != 0 {
-		s.wake(now, nodeCame(snap.Node(node.Name), change))
+		n := snap.Node(node.Name)
+		s.wakeNominated(now, n)
+		s.wake(now, nodeCame(n, change))
 	}
 }
 
 // RemoveNode forgets a node.
 func (s *Scheduler) RemoveNode(now time.Time, name string) {
-	s.state.Snapshot().RemoveNode(name)
+	snap := s.state.Snapshot()
+	s.wakeNominated(now, snap.Node(name))
+	snap.RemoveNode(name)
 	s.wake(now, nodeWent())
 }
 

@@ -25,6 +25,19 @@ func (s *Scheduler) wake(now time.Time, helps happening) {
 	}
 }
 
+// wakeNominated retries the pods that wait for room on the node: it may be
+// there, or it may never be. The node may be nil.
+func (s *Scheduler) wakeNominated(now time.Time, n *snapshot.Node) {
+	if n == nil {
+		return
+	}
+	for _, p := range n.Nominated {
+		if it := s.queue.items[p.Object.UID]; it != nil && it.place == waiting {
+			s.queue.retry(it, now)
+		}
+	}
+}
+
 // nodeCame: a node that is new, or changed.
 func nodeCame(n *snapshot.Node, change snapshot.Change) happening {
 	return func(t *snapshot.Template, rules filter.Rules) bool {
@@ -61,7 +74,7 @@ func nodeWent() happening {
 // known.
 func (s *Scheduler) podWent(of *snapshot.Template, n *snapshot.Node) happening {
 	return func(t *snapshot.Template, rules filter.Rules) bool {
-		if rules.Has(filter.Resources, filter.Ports) && n != nil && filter.Static(t, n).OK() {
+		if rules.Has(filter.Resources, filter.Ports) && n != nil && n.Object != nil && filter.Static(t, n).OK() {
 			return true
 		}
 		return rules.Has(filter.Spread, filter.PodAffinity) && s.related(t, of)

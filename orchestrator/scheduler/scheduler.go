@@ -152,9 +152,12 @@ func (s *Scheduler) decide(it *item, now time.Time) {
 	ledger := s.ledgers.get(snap, p.Template, s.seed)
 	if n := ledger.Pick(); n != nil {
 		s.bind(it, n, now)
-		return
+	} else {
+		s.makeRoom(it, ledger, nominated, now)
 	}
-	s.makeRoom(it, ledger, nominated, now)
+	if nominated != nil && p.Nominated() != nominated {
+		s.wake(now, s.podWent(p.Template, nominated)) // what was reserved is free
+	}
 }
 
 // fitsAlone says whether the pod fits on the node that it was nominated to,
@@ -205,12 +208,9 @@ func (s *Scheduler) makeRoom(it *item, ledger *placement.Ledger, nominated *snap
 		return
 	}
 	s.offset++
-	choice, reasons := preempt.Find(snap, ledger, s.state.Budgets(), s.offset*0x9e3779b97f4a7c15>>33)
+	choice, refusal := preempt.Find(snap, ledger, s.state.Budgets(), s.offset*0x9e3779b97f4a7c15>>33)
 	if choice == nil {
-		s.fail(it, message+" preemption: "+unavailable(snap.Len(), reasons), rules, nominated == nil)
-		if nominated != nil {
-			s.wake(now, s.podWent(p.Template, nominated))
-		}
+		s.fail(it, message+" preemption: "+unavailable(snap.Len(), refusal.Reasons), rules|refusal.Rules, nominated == nil)
 		return
 	}
 	s.nominate(it, choice, message, rules, now)
@@ -224,6 +224,7 @@ func (s *Scheduler) nominate(it *item, choice *preempt.Choice, message string, r
 	s.reject(it, message, rules)
 	for _, victim := range choice.Victims {
 		snap.MarkTerminating(victim)
+		s.wake(now, s.podCame(victim.Template)) // for spreading it is gone
 	}
 	s.plan.Preempt(p, node, choice.Victims)
 }
@@ -241,6 +242,7 @@ func (s *Scheduler) yieldNominations(p *snapshot.Pod, n *snapshot.Node, now time
 		if it := s.queue.items[other.Object.UID]; it != nil && it.place == waiting {
 			s.queue.retry(it, now)
 		}
+		s.wake(now, s.podWent(other.Template, n))
 	}
 }
 

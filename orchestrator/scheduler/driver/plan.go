@@ -103,6 +103,7 @@ func (d *Driver) evict(ctx context.Context, preemptor, victim *v1.Pod, node stri
 
 // stays takes back that a victim ends.
 func (d *Driver) stays(now time.Time, victim *v1.Pod) {
+	d.snap.Revive(victim.UID)
 	if pod, err := d.pods.Pods(victim.Namespace).Get(victim.Name); err == nil && pod.UID == victim.UID {
 		d.core.SetPod(now, pod)
 	}

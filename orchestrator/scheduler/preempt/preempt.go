@@ -44,10 +44,16 @@ type Choice struct {
 	violations int
 }
 
-// Find returns the choice that does least harm; when there is none, for how
-// many nodes which reason holds. Offset says at which node to begin.
-func Find(s *snapshot.Snapshot, l *placement.Ledger, budgets []Budget, offset uint64) (*Choice, map[string]int) {
-	reasons := map[string]int{}
+// Refusal is why no node can be made fit.
+type Refusal struct {
+	Reasons map[string]int // in Kubernetes' words, with the number of nodes
+	Rules   filter.Rules   // that fail even without the pods of lower priority
+}
+
+// Find returns the choice that does least harm, or nil and why there is none.
+// Offset says at which node to begin.
+func Find(s *snapshot.Snapshot, l *placement.Ledger, budgets []Budget, offset uint64) (*Choice, Refusal) {
+	refusal := Refusal{Reasons: map[string]int{}}
 	var nodes []*snapshot.Node
 	l.Each(func(n *snapshot.Node, v filter.Verdict) {
 		if !v.OK() && !v.Final {
@@ -55,15 +61,15 @@ func Find(s *snapshot.Snapshot, l *placement.Ledger, budgets []Budget, offset ui
 		}
 	})
 	if rest := s.Len() - len(nodes); rest > 0 {
-		reasons[notHelpful] = rest
+		refusal.Reasons[notHelpful] = rest
 	}
 	enough := max(minCandidates, len(nodes)/candidateFraction)
 	var candidates []*Choice
 	for i := range nodes {
 		n := nodes[(uint64(i)+offset)%uint64(len(nodes))]
-		choice, reason := victimsOn(l, n, budgets)
+		choice, v := victimsOn(l, n, budgets)
 		if choice == nil {
-			reason(func(text string) { reasons[text]++ })
+			refusal.add(l.Template, v)
 			continue
 		}
 		if candidates = append(candidates, choice); len(candidates) >= enough {
@@ -71,15 +77,25 @@ func Find(s *snapshot.Snapshot, l *placement.Ledger, budgets []Budget, offset ui
 		}
 	}
 	if len(candidates) == 0 {
-		return nil, reasons
+		return nil, refusal
 	}
-	return slices.MinFunc(candidates, compare), nil
+	return slices.MinFunc(candidates, compare), Refusal{}
+}
+
+func (r *Refusal) add(t *snapshot.Template, v filter.Verdict) {
+	if v.OK() {
+		r.Reasons[noVictims]++
+		return
+	}
+	r.Rules = r.Rules.With(v.Rule)
+	v.Each(t, func(reason string) { r.Reasons[reason]++ })
 }
 
 // victimsOn finds the smallest harm on one node: all pods of lower priority
 // are taken away, and then put back, the most important first, as far as the
-// pod still fits.
-func victimsOn(l *placement.Ledger, n *snapshot.Node, budgets []Budget) (*Choice, func(func(string))) {
+// pod still fits. Without a choice, the verdict says why the pod would not fit
+// at all; when it says nothing, there are no pods of lower priority.
+func victimsOn(l *placement.Ledger, n *snapshot.Node, budgets []Budget) (*Choice, filter.Verdict) {
 	var potential []*snapshot.Pod
 	for _, p := range n.Pods {
 		if p.Template.Priority < l.Template.Priority {
@@ -87,14 +103,14 @@ func victimsOn(l *placement.Ledger, n *snapshot.Node, budgets []Budget) (*Choice
 		}
 	}
 	if len(potential) == 0 {
-		return nil, func(f func(string)) { f(noVictims) }
+		return nil, filter.Verdict{}
 	}
 	trial := l.Try(n)
 	for _, p := range potential {
 		trial.Remove(p)
 	}
 	if v := trial.Check(); !v.OK() {
-		return nil, func(f func(string)) { v.Each(l.Template, f) }
+		return nil, v
 	}
 	slices.SortFunc(potential, moreImportant)
 	choice := &Choice{Node: n}
@@ -111,7 +127,7 @@ func victimsOn(l *placement.Ledger, n *snapshot.Node, budgets []Budget) (*Choice
 		}
 	}
 	slices.SortFunc(choice.Victims, moreImportant)
-	return choice, nil
+	return choice, filter.Verdict{}
 }
 
 // moreImportant: the higher priority, then the one that has run longer.

@@ -34,6 +34,7 @@ type Pod struct {
 	Terminating bool
 	Assumed     bool // placed by us, and not yet seen on the node
 
+	condemned bool  // Terminating by our own decision, whatever the object says
 	node      *Node // nil while it waits
 	index     int   // in node.Pods
 	nominated *Node

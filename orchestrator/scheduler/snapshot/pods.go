@@ -32,7 +32,7 @@ func (s *Snapshot) unref(t *Template) {
 // it is to be placed.
 func (s *Snapshot) Renew(p *Pod, object *v1.Pod) bool {
 	old := p.Template
-	p.Object, p.Terminating = object, object.DeletionTimestamp != nil
+	p.Object, p.Terminating = object, p.ends(object)
 	p.Template = s.intern(object)
 	p.Template.refs++
 	s.unref(old)
@@ -80,15 +80,21 @@ func (s *Snapshot) Place(object *v1.Pod) (before *Was, now *Pod) {
 	}
 	before = &Was{Template: p.Template, Node: p.node.Name, Terminating: p.Terminating, Assumed: p.Assumed}
 	p.Assumed = false
-	t := s.intern(object)
-	if t == p.Template && p.node.Name == object.Spec.NodeName && p.Terminating == (object.DeletionTimestamp != nil) {
+	s.update(p, object, object.Spec.NodeName)
+	return before, p
+}
+
+// Update gives an assumed pod its new object, which knows no node yet.
+func (s *Snapshot) Update(p *Pod, object *v1.Pod) { s.update(p, object, p.node.Name) }
+
+func (s *Snapshot) update(p *Pod, object *v1.Pod, node string) {
+	if s.intern(object) == p.Template && p.node.Name == node && p.Terminating == p.ends(object) {
 		p.Object = object
-		return before, p
+		return
 	}
 	s.take(p)
 	s.Renew(p, object)
-	s.put(p, s.named(object.Spec.NodeName))
-	return before, p
+	s.put(p, s.named(node))
 }
 
 // Was is what was known of a placed pod before a change.
@@ -119,9 +125,19 @@ func (s *Snapshot) Unassume(p *Pod) {
 	p.Assumed = false
 }
 
+func (p *Pod) ends(object *v1.Pod) bool { return p.condemned || object.DeletionTimestamp != nil }
+
+// Revive takes MarkTerminating back, from the pod's next object on.
+func (s *Snapshot) Revive(uid types.UID) {
+	if p := s.pods[uid]; p != nil {
+		p.condemned = false
+	}
+}
+
 // MarkTerminating records that the pod will end, before the API server says
 // so.
 func (s *Snapshot) MarkTerminating(p *Pod) {
+	p.condemned = true
 	if p.Terminating {
 		return
 	}

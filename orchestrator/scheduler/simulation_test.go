@@ -1,0 +1,535 @@
+package scheduler_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/lubberline/lubberline/orchestrator/scheduler"
+	"github.com/lubberline/lubberline/orchestrator/scheduler/preempt"
+	"github.com/lubberline/lubberline/orchestrator/scheduler/snapshot"
+)
+
+// simulation is an API server that is slow to tell, refuses bindings at
+// random, and ends victims in its own time.
+type simulation struct {
+	t     *testing.T
+	r     *rand.Rand
+	seed  uint64
+	now   time.Time
+	core  *scheduler.Scheduler
+	snap  *snapshot.Snapshot
+	truth *world
+	known *world // what the scheduler was told, and decided
+
+	podNews, nodeNews []func() // in order; told later
+	answers           []func() // to bindings; told in any order
+	uid               int
+	templates         []func() *v1.Pod
+	messages          map[types.UID]string
+	refuse            bool
+	bound, preempted  int
+}
+
+func (m *simulation) Snapshot() *snapshot.Snapshot { return m.snap }
+func (m *simulation) Budgets() []preempt.Budget    { return nil }
+
+func (m *simulation) failf(format string, args ...any) {
+	m.t.Helper()
+	require.FailNow(m.t, fmt.Sprintf("seed %d: ", m.seed)+fmt.Sprintf(format, args...))
+}
+
+// Bind checks the invariants "never over-committed" and "no filter violated"
+// against what the scheduler could know.
+func (m *simulation) Bind(p *snapshot.Pod, node string) {
+	pod := m.known.pods[p.Object.UID]
+	n := m.known.nodes[node]
+	if n == nil {
+		m.failf("pod %s is bound to node %s, which has gone", pod.Name, node)
+	}
+	if reasons, _ := m.known.reasons(pod, n); len(reasons) > 0 {
+		m.failf("pod %s is bound to %s in spite of: %v", pod.Name, node, reasons)
+	}
+	if at, placed := m.known.at[pod.UID]; placed {
+		m.failf("pod %s is bound to %s, and is on %s", pod.Name, node, at)
+	}
+	m.known.at[pod.UID] = node
+	delete(m.messages, pod.UID)
+	m.bound++
+	refused := m.refuse && m.r.IntN(10) == 0
+	m.answers = append(m.answers, func() {
+		actual := m.truth.pods[pod.UID]
+		if refused || actual == nil || actual.DeletionTimestamp != nil {
+			if m.known.pods[pod.UID] != nil {
+				delete(m.known.at, pod.UID)
+			}
+			m.core.Failed(m.now, pod.UID)
+			return
+		}
+		changed := actual.DeepCopy()
+		changed.Spec.NodeName = node
+		m.setTruth(changed)
+		m.core.Bound(pod.UID)
+	})
+}
+
+// Reject checks that the words are those of the brute-force checker.
+func (m *simulation) Reject(r scheduler.Rejection) {
+	pod := m.known.pods[r.Pod.Object.UID]
+	m.messages[pod.UID] = r.Message
+	for _, n := range m.snap.Slots() {
+		if n != nil && slices.ContainsFunc(n.Nominated, func(p *snapshot.Pod) bool { return p != r.Pod }) {
+			return // they count too, which the checker knows nothing of
+		}
+	}
+	want := m.known.message(pod)
+	if want == "" {
+		m.failf("pod %s would fit, and is rejected: %s", pod.Name, r.Message)
+	}
+	if got, _, _ := strings.Cut(r.Message, " preemption:"); got != want {
+		m.failf("pod %s: got %q, want %q", pod.Name, got, want)
+	}
+}
+
+func (m *simulation) Preempt(p *snapshot.Pod, node string, victims []*snapshot.Pod) {
+	preemptor := m.known.pods[p.Object.UID]
+	gone := map[types.UID]bool{}
+	for _, v := range victims {
+		if *v.Object.Spec.Priority >= *preemptor.Spec.Priority || m.known.at[v.Object.UID] != node {
+			m.failf("%s preempts %s", preemptor.Name, v.Object.Name)
+		}
+		gone[v.Object.UID] = true
+	}
+	rest := m.known.without(func(p *v1.Pod) bool { return gone[p.UID] })
+	if reasons, _ := rest.reasons(preemptor, m.known.nodes[node]); len(reasons) > 0 {
+		m.failf("%s preempts %d pods on %s and still does not fit: %v", preemptor.Name, len(victims), node, reasons)
+	}
+	m.preempted += len(victims)
+	for uid := range gone {
+		m.known.ends[uid] = true
+		m.answers = append(m.answers, func() { m.terminate(uid) })
+	}
+}
+
+// terminate is a deletion with a grace period.
+func (m *simulation) terminate(uid types.UID) {
+	pod := m.truth.pods[uid]
+	if pod == nil || pod.DeletionTimestamp != nil {
+		return
+	}
+	if pod.Spec.NodeName == "" {
+		m.deleteTruth(pod)
+		return
+	}
+	pod = pod.DeepCopy()
+	pod.DeletionTimestamp = &metav1.Time{Time: m.now}
+	m.setTruth(pod)
+	m.answers = append(m.answers, func() {
+		if pod := m.truth.pods[uid]; pod != nil {
+			m.deleteTruth(pod)
+		}
+	})
+}
+
+func (m *simulation) setTruth(pod *v1.Pod) {
+	m.truth.pods[pod.UID] = pod
+	m.podNews = append(m.podNews, func() {
+		m.known.pods[pod.UID] = pod
+		if pod.Spec.NodeName != "" {
+			m.known.at[pod.UID] = pod.Spec.NodeName
+		}
+		if pod.DeletionTimestamp != nil {
+			m.known.ends[pod.UID] = true
+		}
+		m.core.SetPod(m.now, pod)
+	})
+}
+
+func (m *simulation) deleteTruth(pod *v1.Pod) {
+	delete(m.truth.pods, pod.UID)
+	m.podNews = append(m.podNews, func() {
+		delete(m.known.pods, pod.UID)
+		delete(m.known.at, pod.UID)
+		m.core.RemovePod(m.now, pod.UID)
+	})
+}
+
+func (m *simulation) setNode(n *v1.Node) {
+	m.truth.nodes[n.Name] = n
+	m.nodeNews = append(m.nodeNews, func() {
+		m.known.nodes[n.Name] = n
+		m.core.SetNode(m.now, n)
+	})
+}
+
+func (m *simulation) deleteNode(name string) {
+	delete(m.truth.nodes, name)
+	m.nodeNews = append(m.nodeNews, func() {
+		delete(m.known.nodes, name)
+		m.core.RemoveNode(m.now, name)
+	})
+}
+
+func newSimulation(t *testing.T, seed uint64) *simulation {
+	m := &simulation{
+		t: t, r: rand.New(rand.NewPCG(seed, 1)), seed: seed, now: time.Unix(1_000_000, 0), snap: snapshot.New(),
+		truth: newWorld(), known: newWorld(), messages: map[types.UID]string{}, refuse: true,
+	}
+	m.core = scheduler.New(scheduler.Options{Seed: seed, State: m, Plan: m})
+	for range 1 + m.r.IntN(5) {
+		m.templates = append(m.templates, m.template())
+	}
+	for i := range 1 + m.r.IntN(6) {
+		m.setNode(m.node(fmt.Sprintf("node-%d", i)))
+	}
+	return m
+}
+
+func (m *simulation) chance(percent int) bool { return m.r.IntN(100) < percent }
+
+func (m *simulation) node(name string) *v1.Node {
+	n := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{}}}
+	if m.chance(95) {
+		n.Labels[v1.LabelHostname] = name
+	}
+	if m.chance(85) {
+		n.Labels[v1.LabelTopologyZone] = string(rune('a' + m.r.IntN(3)))
+	}
+	if m.chance(60) {
+		n.Labels["disk"] = "ssd"
+	}
+	if m.chance(15) {
+		n.Spec.Taints = append(n.Spec.Taints, v1.Taint{Key: "dedicated", Effect: v1.TaintEffectNoSchedule})
+	}
+	if m.chance(10) {
+		n.Spec.Taints = append(n.Spec.Taints, v1.Taint{Key: "avoid", Effect: v1.TaintEffectPreferNoSchedule})
+	}
+	n.Spec.Unschedulable = m.chance(5)
+	n.Status.Allocatable = v1.ResourceList{
+		v1.ResourceCPU:    *resource.NewMilliQuantity(int64(500+500*m.r.IntN(6)), resource.DecimalSI),
+		v1.ResourceMemory: *resource.NewQuantity(int64(1+m.r.IntN(8))<<30, resource.BinarySI),
+		v1.ResourcePods:   *resource.NewQuantity(int64(2+m.r.IntN(8)), resource.DecimalSI),
+	}
+	if m.chance(40) {
+		n.Status.Allocatable["example.com/widget"] = *resource.NewQuantity(int64(1+m.r.IntN(3)), resource.DecimalSI)
+	}
+	return n
+}
+
+// pod makes a pod of one of the templates.
+func (m *simulation) pod() *v1.Pod {
+	m.uid++
+	pod := m.templates[m.r.IntN(len(m.templates))]().DeepCopy()
+	pod.Name = fmt.Sprintf("pod-%d", m.uid)
+	pod.UID = types.UID(fmt.Sprintf("uid-%d-%d", m.seed, m.uid))
+	if m.chance(5) {
+		pod.Spec.SchedulingGates = []v1.PodSchedulingGate{{Name: "wait"}}
+	}
+	if m.chance(2) {
+		pod.Spec.SchedulerName = "another"
+	}
+	return pod
+}
+
+func (m *simulation) template() func() *v1.Pod {
+	priority := int32(m.r.IntN(4) * 100)
+	pod := &v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: string(rune('x' + m.r.IntN(2))), Labels: map[string]string{"app": m.app()}}}
+	pod.Spec.Priority, pod.Spec.SchedulerName = &priority, scheduler.DefaultName
+	pod.Spec.Containers = []v1.Container{{Name: "c", Resources: m.requests()}}
+	always := v1.ContainerRestartPolicyAlways
+	if m.chance(20) {
+		pod.Spec.InitContainers = append(pod.Spec.InitContainers, v1.Container{Name: "s", Resources: m.requests(), RestartPolicy: &always})
+	}
+	if m.chance(20) {
+		pod.Spec.InitContainers = append(pod.Spec.InitContainers, v1.Container{Name: "i", Resources: m.requests()})
+	}
+	if m.chance(10) {
+		pod.Spec.Overhead = v1.ResourceList{v1.ResourceCPU: resource.MustParse("50m")}
+	}
+	if m.chance(15) {
+		port := v1.ContainerPort{HostPort: int32(8000 + m.r.IntN(2)), Protocol: v1.ProtocolTCP}
+		if m.chance(50) {
+			port.HostIP = fmt.Sprintf("127.0.0.%d", 1+m.r.IntN(2))
+		}
+		pod.Spec.Containers[0].Ports = []v1.ContainerPort{port}
+	}
+	if m.chance(15) {
+		pod.Spec.NodeSelector = map[string]string{"disk": "ssd"}
+	}
+	if m.chance(30) {
+		pod.Spec.Tolerations = []v1.Toleration{{Key: "dedicated", Operator: v1.TolerationOpExists}}
+	}
+	if m.chance(10) {
+		never := v1.PreemptNever
+		pod.Spec.PreemptionPolicy = &never
+	}
+	m.addAffinity(pod)
+	m.addSpread(pod)
+	return func() *v1.Pod { return pod }
+}
+
+func (m *simulation) app() string { return string(rune('a' + m.r.IntN(3))) }
+
+func (m *simulation) key() string {
+	if m.chance(50) {
+		return v1.LabelHostname
+	}
+	return v1.LabelTopologyZone
+}
+
+func (m *simulation) requests() v1.ResourceRequirements {
+	list := v1.ResourceList{}
+	if m.chance(80) {
+		list[v1.ResourceCPU] = *resource.NewMilliQuantity(int64(50*(1+m.r.IntN(12))), resource.DecimalSI)
+	}
+	if m.chance(70) {
+		list[v1.ResourceMemory] = *resource.NewQuantity(int64(1+m.r.IntN(20))*(100<<20), resource.BinarySI)
+	}
+	if m.chance(10) {
+		list["example.com/widget"] = *resource.NewQuantity(1, resource.DecimalSI)
+	}
+	return v1.ResourceRequirements{Requests: list}
+}
+
+func (m *simulation) addAffinity(pod *v1.Pod) {
+	term := func() v1.PodAffinityTerm {
+		t := v1.PodAffinityTerm{TopologyKey: m.key(), LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": m.app()}}}
+		if m.chance(30) {
+			t.Namespaces = []string{"x", "y"}
+		}
+		return t
+	}
+	a := &v1.Affinity{}
+	if m.chance(15) {
+		a.PodAffinity = &v1.PodAffinity{}
+		for range 1 + m.r.IntN(2) {
+			a.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution = append(a.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution, term())
+		}
+	}
+	if m.chance(25) {
+		a.PodAntiAffinity = &v1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []v1.PodAffinityTerm{term()}}
+	}
+	if m.chance(15) {
+		weighted := []v1.WeightedPodAffinityTerm{{Weight: int32(1 + m.r.IntN(100)), PodAffinityTerm: term()}}
+		if m.chance(50) {
+			a.PodAffinity = &v1.PodAffinity{PreferredDuringSchedulingIgnoredDuringExecution: weighted}
+		} else {
+			a.PodAntiAffinity = &v1.PodAntiAffinity{PreferredDuringSchedulingIgnoredDuringExecution: weighted}
+		}
+	}
+	if m.chance(15) {
+		a.NodeAffinity = &v1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &v1.NodeSelector{NodeSelectorTerms: []v1.NodeSelectorTerm{{
+			MatchExpressions: []v1.NodeSelectorRequirement{{Key: v1.LabelTopologyZone, Operator: v1.NodeSelectorOpIn, Values: []string{"a", "b"}}},
+		}}}}
+	}
+	pod.Spec.Affinity = a
+}
+
+func (m *simulation) addSpread(pod *v1.Pod) {
+	if !m.chance(35) {
+		return
+	}
+	honor, ignore := v1.NodeInclusionPolicyHonor, v1.NodeInclusionPolicyIgnore
+	for range 1 + m.r.IntN(2) {
+		c := v1.TopologySpreadConstraint{
+			MaxSkew: int32(1 + m.r.IntN(2)), TopologyKey: m.key(), WhenUnsatisfiable: v1.DoNotSchedule,
+			LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": m.app()}},
+		}
+		if m.chance(30) {
+			c.WhenUnsatisfiable = v1.ScheduleAnyway
+		}
+		if m.chance(20) && c.WhenUnsatisfiable == v1.DoNotSchedule {
+			domains := int32(1 + m.r.IntN(4))
+			c.MinDomains = &domains
+		}
+		if m.chance(20) {
+			c.NodeAffinityPolicy = &ignore
+		}
+		if m.chance(20) {
+			c.NodeTaintsPolicy = &honor
+		}
+		pod.Spec.TopologySpreadConstraints = append(pod.Spec.TopologySpreadConstraints, c)
+	}
+}
+
+// disturb changes something at random.
+func (m *simulation) disturb() {
+	switch m.r.IntN(12) {
+	case 0, 1, 2, 3, 4, 5:
+		for range 1 + m.r.IntN(4) {
+			m.setTruth(m.pod())
+		}
+	case 6, 7:
+		if pod := m.anyPod(); pod != nil {
+			m.terminate(pod.UID)
+		}
+	case 8:
+		m.setNode(m.node(fmt.Sprintf("node-%d", m.r.IntN(8))))
+	case 9:
+		if m.chance(30) {
+			m.deleteNode(fmt.Sprintf("node-%d", m.r.IntN(8)))
+		}
+	case 10:
+		if pod := m.anyPod(); pod != nil && len(pod.Spec.SchedulingGates) > 0 {
+			pod = pod.DeepCopy()
+			pod.Spec.SchedulingGates = nil
+			m.setTruth(pod)
+		}
+	case 11:
+		if pod := m.anyPod(); pod != nil {
+			pod = pod.DeepCopy()
+			pod.Labels = map[string]string{"app": m.app()}
+			m.setTruth(pod)
+		}
+	}
+}
+
+func (m *simulation) anyPod() *v1.Pod {
+	pods := sorted(m.truth)
+	if len(pods) == 0 {
+		return nil
+	}
+	return pods[m.r.IntN(len(pods))]
+}
+
+func sorted(w *world) []*v1.Pod {
+	var pods []*v1.Pod
+	for _, p := range w.pods {
+		pods = append(pods, p)
+	}
+	slices.SortFunc(pods, func(a, b *v1.Pod) int { return strings.Compare(string(a.UID), string(b.UID)) })
+	return pods
+}
+
+// tell lets the scheduler hear some of the news.
+func (m *simulation) tell(all bool) {
+	for _, news := range []*[]func(){&m.podNews, &m.nodeNews} {
+		n := len(*news)
+		if !all && n > 0 {
+			n = m.r.IntN(n + 1)
+		}
+		now := (*news)[:n]
+		*news = slices.Clone((*news)[n:])
+		for _, happened := range now {
+			happened()
+		}
+	}
+	m.r.Shuffle(len(m.answers), func(i, j int) { m.answers[i], m.answers[j] = m.answers[j], m.answers[i] })
+	n := len(m.answers)
+	if !all && n > 0 {
+		n = m.r.IntN(n + 1)
+	}
+	now := slices.Clone(m.answers[:n])
+	m.answers = slices.Clone(m.answers[n:])
+	for _, answer := range now {
+		answer()
+	}
+}
+
+func (m *simulation) run() {
+	for range 40 + m.r.IntN(40) {
+		m.disturb()
+		m.tell(false)
+		m.core.Step(m.now, m.r.IntN(6))
+		m.now = m.now.Add(time.Duration(m.r.IntN(1500)) * time.Millisecond)
+	}
+	m.refuse = false
+	for range 200 {
+		m.tell(true)
+		m.core.Step(m.now, 1000)
+		m.now = m.now.Add(11 * time.Second)
+		if d := m.core.Depths(); len(m.answers)+len(m.podNews)+len(m.nodeNews)+d.Active+d.Backoff+d.Binding == 0 {
+			break
+		}
+	}
+	m.settled()
+}
+
+// settled checks the invariants at the end: "converged", "no pod lost", and
+// "higher priority not starved by lower".
+func (m *simulation) settled() {
+	if d := m.core.Depths(); d.Active+d.Backoff+d.Binding > 0 {
+		m.failf("does not come to rest: %+v", d)
+	}
+	gatedPods, waiting := 0, 0
+	for _, pod := range sorted(m.truth) {
+		switch {
+		case pod.Spec.NodeName != "" || pod.Spec.SchedulerName != scheduler.DefaultName:
+			continue
+		case len(pod.Spec.SchedulingGates) > 0:
+			gatedPods++
+			continue
+		}
+		waiting++
+		if m.messages[pod.UID] == "" {
+			m.failf("pod %s is neither bound nor rejected", pod.Name)
+		}
+		if m.known.message(pod) == "" {
+			m.failf("pod %s waits though it would fit: %s", pod.Name, m.messages[pod.UID])
+		}
+		if node := m.known.preemptable(pod); node != "" {
+			m.failf("pod %s waits though pods of lower priority are on %s: %s", pod.Name, node, m.messages[pod.UID])
+		}
+	}
+	d := m.core.Depths()
+	if d.Gated != gatedPods || d.Waiting != waiting {
+		m.failf("the queue has %+v, and there are %d gated and %d waiting", d, gatedPods, waiting)
+	}
+	for _, n := range m.snap.Slots() {
+		if n != nil && len(n.Nominated) > 0 {
+			m.failf("node %s is reserved for %s, which waits for nothing", n.Name, n.Nominated[0].Object.Name)
+		}
+	}
+}
+
+// TestSimulation drives the scheduler through random clusters. Each run checks:
+//
+//   - never over-committed, no filter violated: every binding, against all
+//     that the scheduler could know, by a checker that shares no code with it;
+//   - the words of each rejection, against the same checker;
+//   - victims have a lower priority and are enough;
+//   - converged: in the end nothing is tried, bound or reserved any more;
+//   - no pod lost: each is bound, gated, or rejected for a reason that holds;
+//   - higher priority not starved: none waits where pods of lower priority
+//     could be preempted for it.
+func TestSimulation(t *testing.T) {
+	runs := runsFromEnvironment()
+	if testing.Short() {
+		runs = 200
+	}
+	const shards = 4
+	for shard := range shards {
+		t.Run(fmt.Sprintf("shard%d", shard), func(t *testing.T) {
+			t.Parallel()
+			bound, preempted := 0, 0
+			for i := range runs / shards {
+				m := newSimulation(t, uint64(i*shards+shard))
+				m.run()
+				bound += m.bound
+				preempted += m.preempted
+			}
+			require.Greater(t, bound, 10*runs/shards)
+			require.Greater(t, preempted, runs/shards/2)
+			t.Logf("%d bindings, %d victims", bound, preempted)
+		})
+	}
+}
+
+// runsFromEnvironment lets a long search be asked for.
+func runsFromEnvironment() int {
+	if n, err := strconv.Atoi(os.Getenv("LUBBERLINE_SIMULATIONS")); err == nil {
+		return n
+	}
+	return 2000
+}
