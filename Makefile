@@ -5,6 +5,9 @@ BIN         := bin
 DATA_DIR    ?= data
 VERSION     ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS     := -s -w -X github.com/lubberline/lubberline/version.Version=$(VERSION)
+# kubectl asks for the version of the Kubernetes libraries: v0.X.Y of a module is v1.X.Y.
+KUBERNETES   = $(shell go list -m -f '{{.Version}}' k8s.io/api | sed 's/^v0/v1/')
+LDFLAGS     += $(foreach p,k8s.io/component-base/version k8s.io/client-go/pkg/version,-X $p.gitVersion=$(KUBERNETES) -X $p.gitTreeState=clean)
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0
 TEST_FLAGS  ?=
 export GOFLAGS ?= -buildvcs=false

@@ -1,4 +1,5 @@
-// Command lubberline runs containers' monitoring on one machine, or its parts.
+// Command lubberline runs containers on one machine and shows what they do, or
+// runs one of its parts.
 package main
 
 import (
@@ -14,6 +15,10 @@ import (
 )
 
 func main() {
+	if args, ok := asKubectl(os.Args); ok {
+		runKubectl(args)
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	root := &cobra.Command{
@@ -23,7 +28,7 @@ func main() {
 		SilenceErrors: true,
 		Version:       version.Version,
 	}
-	root.AddCommand(upCommand(), aggregatorCommand(), doctorCommand(), versionCommand())
+	root.AddCommand(upCommand(), aggregatorCommand(), doctorCommand(), kubectlCommand(), imagesCommand(), logsCommand(), versionCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "lubberline:", err)
 		os.Exit(1)

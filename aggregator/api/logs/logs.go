@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -108,6 +109,9 @@ func (h *handlers) answerPage(c *gin.Context, q logstore.Query, text bool) {
 		fail(c, err)
 		return
 	}
+	if c.Query("order") == "tail" { // the newest ones, as a terminal shows them
+		slices.Reverse(found)
+	}
 	if text {
 		c.Header("Content-Type", "text/plain; charset=utf-8")
 		for i := range found {
@@ -119,7 +123,7 @@ func (h *handlers) answerPage(c *gin.Context, q logstore.Query, text bool) {
 	for i := range found {
 		page.Entries[i] = entryOf(&found[i])
 	}
-	if len(found) == q.Limit {
+	if len(found) == q.Limit && c.Query("order") != "tail" {
 		page.Next = page.Entries[len(found)-1].Cursor
 	}
 	c.JSON(http.StatusOK, page)

@@ -147,6 +147,8 @@ func TestText(t *testing.T) {
 	base, _ := serve(t)
 	_, body := get(t, base+"/api/v1/logs?format=text&limit=2")
 	require.Equal(t, "2026-11-24T11:59:00.000Z -     shop/web-1/nginx five\n2026-11-24T11:58:00.000Z error shop/web-1/nginx [ERROR] four\n", body)
+	_, body = get(t, base+"/api/v1/logs?format=text&limit=2&order=tail")
+	require.Equal(t, "2026-11-24T11:58:00.000Z error shop/web-1/nginx [ERROR] four\n2026-11-24T11:59:00.000Z -     shop/web-1/nginx five\n", body)
 }
 
 func TestBadParameters(t *testing.T) {

@@ -129,7 +129,7 @@ func (p *params) query() logstore.Query {
 	q := logstore.Query{From: p.time("start"), To: p.time("end"),
 		Namespaces: p.list("namespace"), Controllers: p.list("controller"), Pods: p.list("pod"), Containers: p.list("container"), Nodes: p.list("node"),
 		Streams: p.list("stream"), Text: p.value("text"), IgnoreCase: p.flag("ignore_case"), Regex: p.value("regex"),
-		Ascending: p.oneOf("order", "desc", "asc") == "asc", Limit: p.limit()}
+		Ascending: p.oneOf("order", "desc", "asc", "tail") == "asc", Limit: p.limit()}
 	if !q.From.IsZero() && !q.To.IsZero() && q.To.Before(q.From) {
 		p.bad("end", p.value("end"), "before start")
 	}
