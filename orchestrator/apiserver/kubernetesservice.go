@@ -44,6 +44,9 @@ func reconcileKubernetesService(ctx context.Context, c kubernetes.Interface, e e
 	} else if err != nil {
 		return err
 	}
+	if e.address.Addr().IsLoopback() {
+		return nil // no pod can reach it, and endpoints may not be loopback
+	}
 	if err := reconcileEndpoints(ctx, c, e); err != nil {
 		return fmt.Errorf("endpoints %s: %w", serviceName, err)
 	}

@@ -1,8 +1,17 @@
 package registry
 
 import (
+	"context"
+
 	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	"github.com/lubberline/lubberline/orchestrator/api/validation"
 )
 
 func deployments() Definition[*appsv1.Deployment] {
@@ -11,6 +20,40 @@ func deployments() Definition[*appsv1.Deployment] {
 		ShortNames: []string{"deploy"}, Categories: []string{"all"},
 		New:     func() *appsv1.Deployment { return &appsv1.Deployment{} },
 		NewList: func() runtime.Object { return &appsv1.DeploymentList{} },
-		Status:  &Strategy[*appsv1.Deployment]{},
+		Main: Strategy[*appsv1.Deployment]{
+			PrepareForCreate: func(_ context.Context, d *appsv1.Deployment) {
+				d.Status, d.Generation = appsv1.DeploymentStatus{}, 1
+			},
+			Validate: checked(validation.ValidateDeploymentCreate),
+			WarningsOnCreate: func(_ context.Context, d *appsv1.Deployment) []string {
+				return warnNoLabel(d.Name, podNamesPlace)
+			},
+			PrepareForUpdate: prepareDeployment,
+			ValidateUpdate:   checkedUpdate(validation.ValidateDeploymentUpdate),
+			ResetFields:      []string{"status"},
+		},
+		Status: &Strategy[*appsv1.Deployment]{
+			PrepareForUpdate: func(_ context.Context, d, old *appsv1.Deployment) { d.Spec, d.Labels = old.Spec, old.Labels },
+			ValidateUpdate:   checkedUpdate(validation.ValidateDeploymentStatusUpdate),
+			ResetFields:      []string{"spec", "metadata.labels"},
+		},
+		Subresources: map[string]func(*genericregistry.Store, *Environment) rest.Storage{
+			"scale": scaleOf(scaled[*appsv1.Deployment]{
+				version: appsv1.SchemeGroupVersion, resource: "deployments",
+				replicas: func(d *appsv1.Deployment) (**int32, int32) { return &d.Spec.Replicas, d.Status.Replicas },
+				selector: func(d *appsv1.Deployment) (labels.Selector, error) {
+					return metav1.LabelSelectorAsSelector(d.Spec.Selector)
+				},
+			}),
+		},
+	}
+}
+
+// prepareDeployment raises the generation with annotations too: they are
+// copied to replica sets.
+func prepareDeployment(_ context.Context, d, old *appsv1.Deployment) {
+	d.Status = old.Status
+	if !equality.Semantic.DeepEqual(d.Spec, old.Spec) || !equality.Semantic.DeepEqual(d.Annotations, old.Annotations) {
+		d.Generation = old.Generation + 1
 	}
 }

@@ -3,6 +3,8 @@ package registry
 import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/lubberline/lubberline/orchestrator/api/validation"
 )
 
 func limitRanges() Definition[*corev1.LimitRange] {
@@ -11,5 +13,10 @@ func limitRanges() Definition[*corev1.LimitRange] {
 		ShortNames: []string{"limits"},
 		New:        func() *corev1.LimitRange { return &corev1.LimitRange{} },
 		NewList:    func() runtime.Object { return &corev1.LimitRangeList{} },
+		Main: Strategy[*corev1.LimitRange]{
+			Validate:       checked(validation.ValidateLimitRangeCreate),
+			ValidateUpdate: checkedUpdate(validation.ValidateLimitRangeUpdate),
+			CreateOnUpdate: true,
+		},
 	}
 }

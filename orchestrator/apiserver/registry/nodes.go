@@ -1,11 +1,14 @@
 package registry
 
 import (
+	"context"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/lubberline/lubberline/orchestrator/api/validation"
 )
 
 func nodes() Definition[*corev1.Node] {
@@ -14,8 +17,18 @@ func nodes() Definition[*corev1.Node] {
 		ShortNames: []string{"no"},
 		New:        func() *corev1.Node { return &corev1.Node{} },
 		NewList:    func() runtime.Object { return &corev1.NodeList{} },
-		Status:     &Strategy[*corev1.Node]{},
-		Fields:     nodeFields,
+		Main: Strategy[*corev1.Node]{
+			Validate:         checked(validation.ValidateNodeCreate),
+			PrepareForUpdate: func(_ context.Context, n, old *corev1.Node) { n.Status = old.Status },
+			ValidateUpdate:   checkedUpdate(validation.ValidateNodeUpdate),
+			ResetFields:      []string{"status"},
+		},
+		Status: &Strategy[*corev1.Node]{
+			PrepareForUpdate: func(_ context.Context, n, old *corev1.Node) { n.Spec = old.Spec },
+			ValidateUpdate:   checkedUpdate(validation.ValidateNodeUpdate),
+			ResetFields:      []string{"spec"},
+		},
+		Fields: nodeFields,
 	}
 }
 

@@ -7,18 +7,31 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/utils/ptr"
 )
 
 func pods() Definition[*corev1.Pod] {
-	return Definition[*corev1.Pod]{
+	d := Definition[*corev1.Pod]{
 		Version: corev1.SchemeGroupVersion, Resource: "pods", Singular: "pod", Namespaced: true,
 		ShortNames: []string{"po"}, Categories: []string{"all"},
 		New:     func() *corev1.Pod { return &corev1.Pod{} },
 		NewList: func() runtime.Object { return &corev1.PodList{} },
-		Status:  &Strategy[*corev1.Pod]{},
+		Main:    podStrategy(),
+		Status:  ptr.To(podStatusStrategy()),
 		Fields:  podFields,
 		Index:   "spec.nodeName",
+
+		Customize: returnDeleted,
+		Beside:    map[string]func(*genericregistry.Store, *Environment) rest.Storage{"bindings": newBindingsREST},
 	}
+	d.Subresources = map[string]func(*genericregistry.Store, *Environment) rest.Storage{
+		"binding":             newBindingREST,
+		"eviction":            newEvictionREST,
+		"ephemeralcontainers": partOf(d, ephemeralContainersStrategy(), []any{"spec", "ephemeralContainers"}),
+	}
+	return d
 }
 
 func podFields(p *corev1.Pod) fields.Set {

@@ -3,6 +3,8 @@ package registry
 import (
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/lubberline/lubberline/orchestrator/api/validation"
 )
 
 func priorityClasses() Definition[*schedulingv1.PriorityClass] {
@@ -11,5 +13,9 @@ func priorityClasses() Definition[*schedulingv1.PriorityClass] {
 		ShortNames: []string{"pc"},
 		New:        func() *schedulingv1.PriorityClass { return &schedulingv1.PriorityClass{} },
 		NewList:    func() runtime.Object { return &schedulingv1.PriorityClassList{} },
+		Main: Strategy[*schedulingv1.PriorityClass]{
+			Validate:       checked(validation.ValidatePriorityClassCreate),
+			ValidateUpdate: checkedUpdate(validation.ValidatePriorityClassUpdate),
+		},
 	}
 }
