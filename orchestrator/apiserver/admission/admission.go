@@ -56,10 +56,6 @@ func New(o Options) (admission.Interface, error) {
 	if err != nil {
 		return nil, err
 	}
-	quota, err := newQuota(o)
-	if err != nil {
-		return nil, err
-	}
 	return admission.NewChainHandler(
 		namespaces,
 		newLimitRanges(o),
@@ -68,7 +64,7 @@ func New(o Options) (admission.Interface, error) {
 		newNodeTaint(),
 		newPriorities(o),
 		newTolerations(),
-		quota,
+		newQuotas(o),
 	), nil
 }
 
