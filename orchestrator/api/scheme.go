@@ -50,6 +50,7 @@ func Scheme() *runtime.Scheme {
 	s.AddUnversionedTypes(unversioned, &metav1.Status{}, &metav1.APIVersions{}, &metav1.APIGroupList{}, &metav1.APIGroup{}, &metav1.APIResourceList{})
 	utilruntime.Must(addEventConversions(s))
 	utilruntime.Must(addFieldLabels(s))
+	utilruntime.Must(addOptions(s))
 	utilruntime.Must(defaults.Register(s))
 	return s
 }

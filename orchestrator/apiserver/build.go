@@ -2,6 +2,10 @@ package apiserver
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -11,7 +15,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
 	admissionmetrics "k8s.io/apiserver/pkg/admission/metrics"
@@ -26,6 +30,7 @@ import (
 	"github.com/lubberline/lubberline/orchestrator/apiserver/admission"
 	"github.com/lubberline/lubberline/orchestrator/apiserver/registry"
 	"github.com/lubberline/lubberline/orchestrator/apiserver/reviews"
+	"github.com/lubberline/lubberline/orchestrator/apiserver/streams"
 	"github.com/lubberline/lubberline/orchestrator/apiserver/tables"
 	"github.com/lubberline/lubberline/orchestrator/apiserver/tokens"
 	"github.com/lubberline/lubberline/orchestrator/pki"
@@ -44,6 +49,12 @@ func (s *Server) openCertificates() (err error) {
 		return err
 	}
 	s.admin, err = s.pki.Pair(pki.Request{Name: "admin", User: "kubernetes-admin", Groups: []string{"system:masters"}})
+	if err != nil {
+		return err
+	}
+	s.kubelet, err = s.pki.Pair(pki.Request{
+		Name: "apiserver-kubelet-client", User: "kube-apiserver-kubelet-client", Groups: []string{"system:masters"},
+	})
 	if err != nil {
 		return err
 	}
@@ -122,13 +133,14 @@ func (s *Server) installGroups(cfg *genericserver.Config) error {
 	s.addSubresources(served[corev1.SchemeGroupVersion])
 	served[authenticationv1.SchemeGroupVersion] = reviews.Authentication(s.tokens, cfg.Authentication.APIAudiences)
 	served[authorizationv1.SchemeGroupVersion] = reviews.Authorization(s.access)
+	parameters := runtime.NewParameterCodec(s.scheme)
 	var groups []*genericserver.APIGroupInfo
 	for _, version := range api.Versions(s.scheme) {
 		storages := served[version]
 		if len(storages) == 0 {
 			continue
 		}
-		info := genericserver.NewDefaultAPIGroupInfo(version.Group, s.scheme, metav1.ParameterCodec, s.codecs)
+		info := genericserver.NewDefaultAPIGroupInfo(version.Group, s.scheme, parameters, s.codecs)
 		info.VersionedResourcesStorageMap[version.Version] = storages
 		if version.Group == "" {
 			if err := s.generic.InstallLegacyAPIGroup(genericserver.DefaultLegacyAPIPrefix, &info); err != nil {
@@ -141,12 +153,21 @@ func (s *Server) installGroups(cfg *genericserver.Config) error {
 	if err := s.generic.InstallAPIGroups(groups...); err != nil {
 		return err
 	}
-	return s.publishIssuer()
+	s.installNoDefinitions()
+	return errors.Join(s.publishIssuer(), s.installMetrics())
 }
 
 // addSubresources adds what needs more than the kind's store.
 func (s *Server) addSubresources(core map[string]rest.Storage) {
 	core["serviceaccounts/token"] = tokens.NewRequestREST(s.issuer, objects{s})
+	maps.Copy(core, streams.Subresources(streams.Options{Objects: objects{s}, KubeletTLS: s.kubeletTLS()}))
+}
+
+// kubeletTLS verifies kubelets by our authority and shows them who we are.
+func (s *Server) kubeletTLS() *tls.Config {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(s.pki.CA())
+	return &tls.Config{RootCAs: roots, GetClientCertificate: s.kubelet.ClientCertificate, MinVersion: tls.VersionTLS12}
 }
 
 // storageVersion is the version that a group's objects are stored in: its only

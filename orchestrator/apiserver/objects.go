@@ -51,6 +51,10 @@ func (o objects) Service(ctx context.Context, namespace, name string) (*corev1.S
 	return get[*corev1.Service](ctx, o.store("services"), namespace, name)
 }
 
+func (o objects) Endpoints(ctx context.Context, namespace, name string) (*corev1.Endpoints, error) {
+	return get[*corev1.Endpoints](ctx, o.store("endpoints"), namespace, name)
+}
+
 func (o objects) Node(ctx context.Context, name string) (*corev1.Node, error) {
 	return get[*corev1.Node](ctx, o.store("nodes"), metav1.NamespaceNone, name)
 }

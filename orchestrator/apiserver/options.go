@@ -32,6 +32,9 @@ type Options struct {
 	ServiceNetwork netip.Prefix
 	// Domain is the cluster's DNS domain, "cluster.local" when empty.
 	Domain string
+	// MetricsAPI is where metrics.k8s.io is answered: "unix:///path" or
+	// "http://host:port"; the group is not served when it is empty.
+	MetricsAPI string
 	// Roles are given beside the built-in ones.
 	Roles      []access.Binding
 	Logger     *slog.Logger

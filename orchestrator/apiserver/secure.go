@@ -34,7 +34,7 @@ func (s *Server) secure(cfg *genericserver.Config) (err error) {
 		return err
 	}
 	cfg.SecureServing.ClientCA = clients
-	s.tokens = tokens.NewAuthenticator(s.issuer, objects{s})
+	s.tokens = group.NewTokenGroupAdder(tokens.NewAuthenticator(s.issuer, objects{s}), []string{user.AllAuthenticated})
 	cfg.Authentication.APIAudiences = authenticator.Audiences{s.issuer.URL()}
 	known := union.New(
 		authenticator.RequestFunc(authenticateOwn),

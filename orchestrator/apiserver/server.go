@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
 	genericserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/client-go/informers"
@@ -42,8 +43,9 @@ type Server struct {
 	generic   *genericserver.GenericAPIServer
 	serving   *pki.Pair
 	admin     *pki.Pair
+	kubelet   *pki.Pair // what kubelets are shown
 	issuer    *tokens.Issuer
-	tokens    *tokens.Authenticator
+	tokens    authenticator.Token
 	access    *access.Authorizer
 
 	ready    chan struct{}
