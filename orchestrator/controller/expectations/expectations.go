@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 )
@@ -146,4 +148,17 @@ func (s *Set) correct(key string, living map[Object]bool) {
 			}
 		}
 	})
+}
+
+// LeavesOpen says whether a request that failed with err may have been carried
+// out all the same. Without an error it is false.
+func LeavesOpen(err error) bool {
+	if err == nil {
+		return false
+	}
+	switch apierrors.ReasonForError(err) {
+	case metav1.StatusReasonUnknown, metav1.StatusReasonTimeout, metav1.StatusReasonServerTimeout, metav1.StatusReasonInternalError:
+		return true
+	}
+	return false
 }

@@ -79,23 +79,13 @@ func (c *Control) Create(ctx context.Context, owner Owner, pod *corev1.Pod) erro
 }
 
 func (c *Control) notCreated(owner Owner, err error) error {
-	if leavesOpen(err) {
+	if expectations.LeavesOpen(err) {
 		c.Expected.CreationUnsure(reconcile.Key(owner))
 	}
 	if !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		c.Events.Eventf(owner, corev1.EventTypeWarning, FailedCreate, "Error creating: %v", err)
 	}
 	return err
-}
-
-// leavesOpen says whether a request that failed with err may have been carried
-// out all the same.
-func leavesOpen(err error) bool {
-	switch apierrors.ReasonForError(err) {
-	case metav1.StatusReasonUnknown, metav1.StatusReasonTimeout, metav1.StatusReasonServerTimeout, metav1.StatusReasonInternalError:
-		return true
-	}
-	return false
 }
 
 // Delete deletes a pod of the owner; one that is gone already is no error.
@@ -106,7 +96,7 @@ func (c *Control) Delete(ctx context.Context, owner Owner, pod *corev1.Pod) erro
 		c.Expected.Deleted(reconcile.Key(owner), expected(pod))
 		return nil
 	case err != nil:
-		if leavesOpen(err) {
+		if expectations.LeavesOpen(err) {
 			c.Expected.DeletionUnsure(reconcile.Key(owner), expected(pod))
 		}
 		c.Events.Eventf(owner, corev1.EventTypeWarning, FailedDelete, "Error deleting: %v", err)

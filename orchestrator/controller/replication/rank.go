@@ -15,8 +15,9 @@ import (
 
 // rankForDeletion sorts pods, those that are missed least first. colocated is
 // the number of pods of this sort by node; where there are more, one is missed
-// less. The slice is changed and returned.
-func rankForDeletion(pods []*corev1.Pod, colocated map[string]int, now time.Time) []*corev1.Pod {
+// less; minReady is how long a pod must be ready to be available. The slice is
+// changed and returned.
+func rankForDeletion(pods []*corev1.Pod, colocated map[string]int, minReady time.Duration, now time.Time) []*corev1.Pod {
 	slices.SortFunc(pods, func(a, b *corev1.Pod) int {
 		readyA, readyB := podutil.IsReady(a), podutil.IsReady(b)
 		if c := cmp.Or(
@@ -24,6 +25,7 @@ func rankForDeletion(pods []*corev1.Pod, colocated map[string]int, now time.Time
 			cmp.Compare(phaseRank(a), phaseRank(b)),
 			falseFirst(readyA, readyB),
 			cmp.Compare(deletionCost(a), deletionCost(b)),
+			falseFirst(podutil.IsAvailable(a, minReady, now), podutil.IsAvailable(b, minReady, now)),
 			cmp.Compare(colocated[b.Spec.NodeName], colocated[a.Spec.NodeName]),
 		); c != 0 {
 			return c

@@ -115,6 +115,10 @@ func (c *Controller) reconcile(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
+	if !shown { // neither can pods be counted, nor the status be told
+		c.loop.AddAfter(key, expectations.Patience)
+		return nil
+	}
 	pods := append(c.index.ControlledBy(w.GetUID()), c.index.Orphans(w.GetNamespace())...)
 	terminating := countTerminating(w, pods)
 	active, err := c.claim(ctx, w, slices.DeleteFunc(pods, isInactive))
@@ -122,11 +126,8 @@ func (c *Controller) reconcile(ctx context.Context, key string) error {
 		return err
 	}
 	outcome := outcome{}
-	if shown && w.GetDeletionTimestamp() == nil {
+	if w.GetDeletionTimestamp() == nil {
 		outcome = c.manage(ctx, w, active)
-	}
-	if !shown {
-		c.loop.AddAfter(key, expectations.Patience)
 	}
 	now := c.clock.Now()
 	if err := c.updateStatus(ctx, w, nextStatus(w, active, terminating, outcome, now)); err != nil {
@@ -182,7 +183,7 @@ func (c *Controller) create(ctx context.Context, w *workload, n int) error {
 }
 
 func (c *Controller) delete(ctx context.Context, w *workload, active []*corev1.Pod, n int) error {
-	victims := rankForDeletion(active, c.colocated(w), c.clock.Now())[:n]
+	victims := rankForDeletion(active, c.colocated(w), seconds(w.minReadySeconds), c.clock.Now())[:n]
 	return slowstart.All(n, c.parallel, func(i int) error { return c.control.Delete(ctx, w.Owner, victims[i]) })
 }
 

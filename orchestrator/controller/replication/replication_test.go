@@ -69,7 +69,7 @@ func TestRankForDeletion(t *testing.T) {
 		j := (i * 7) % len(shuffled)
 		shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
 	}
-	require.Equal(t, want, rankForDeletion(shuffled, map[string]int{"full": 2, "alone-plain": 1, "alone-plain-too": 1, "alone-restarted": 1, "alone-young": 1, "alone-created-later": 1, "alone-dear": 1}, now))
+	require.Equal(t, want, rankForDeletion(shuffled, map[string]int{"full": 2, "alone-plain": 1, "alone-plain-too": 1, "alone-restarted": 1, "alone-young": 1, "alone-created-later": 1, "alone-dear": 1}, 0, now))
 }
 
 func TestPodsOfAboutTheSameAgeAreNotRankedByIt(t *testing.T) {
@@ -77,7 +77,7 @@ func TestPodsOfAboutTheSameAgeAreNotRankedByIt(t *testing.T) {
 		return func(p *corev1.Pod) { p.Status.Conditions[0].LastTransitionTime = metav1.NewTime(now.Add(-d)) }
 	}
 	pods := []*corev1.Pod{pod("b", readyFor(100*time.Minute)), pod("a", readyFor(110*time.Minute))}
-	require.Equal(t, "a", rankForDeletion(pods, nil, now)[0].Name, "by UID")
+	require.Equal(t, "a", rankForDeletion(pods, nil, 0, now)[0].Name, "by UID")
 }
 
 // TestAFailingCreation checks what a user sees when pods are refused: the wording

@@ -26,7 +26,7 @@ import (
 //   - NoDoubleAdoption: no pod goes from one owner to another directly;
 //   - Converged: in the end every owner has the wanted pods and says so.
 func TestSimulation(t *testing.T) {
-	const runs = 1000
+	const runs = 500
 	for _, kind := range []string{"ReplicationController", "ReplicaSet"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()

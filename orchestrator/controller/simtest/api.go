@@ -176,6 +176,9 @@ func (a *API) Update(o Object, subresource string) (Object, error) {
 	if subresource == "status" {
 		updated = old.DeepCopyObject().(Object)
 		copyField(updated, o.DeepCopyObject().(Object), "Status")
+		if _, ok := o.(*appsv1.Deployment); ok { // whose revision is written with its status
+			updated.SetAnnotations(maps.Clone(o.GetAnnotations()))
+		}
 	} else if k.resource.Resource != "nodes" { // of which tests change both at once
 		copyField(updated, old, "Status")
 	}
