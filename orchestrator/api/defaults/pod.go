@@ -8,7 +8,6 @@ import (
 )
 
 func setPod(pod *v1.Pod) {
-	setPodSpec(&pod.Spec)
 	pod.Annotations = withoutInitAnnotations(pod.Annotations)
 	requestLimits(pod.Spec.Containers)
 	requestLimits(pod.Spec.InitContainers)
@@ -23,6 +22,7 @@ func setPod(pod *v1.Pod) {
 		one := int64(1)
 		pod.Spec.TerminationGracePeriodSeconds = &one
 	}
+	setPodSpec(&pod.Spec)
 	setPodStatus(&pod.Status)
 }
 
@@ -161,7 +161,7 @@ func withoutInitAnnotations(annotations map[string]string) map[string]string {
 	return annotations
 }
 
-// setPodLogOptions sets nothing on a nil stream but the standard of both.
+// setPodLogOptions asks for both streams where none is named.
 func setPodLogOptions(o *v1.PodLogOptions) {
 	orNew(&o.Stream, v1.LogStreamAll)
 }

@@ -15,22 +15,27 @@ func setVolume(volume *v1.Volume) {
 
 // setFileVolume sets the defaults of volumes that this machine can provide.
 func setFileVolume(source *v1.VolumeSource) {
-	switch {
-	case source.HostPath != nil:
+	if source.HostPath != nil {
 		setHostPath(source.HostPath)
-	case source.Secret != nil:
+	}
+	if source.Secret != nil {
 		orNew(&source.Secret.DefaultMode, v1.SecretVolumeSourceDefaultMode)
-	case source.ConfigMap != nil:
+	}
+	if source.ConfigMap != nil {
 		orNew(&source.ConfigMap.DefaultMode, v1.ConfigMapVolumeSourceDefaultMode)
-	case source.DownwardAPI != nil:
+	}
+	if source.DownwardAPI != nil {
 		orNew(&source.DownwardAPI.DefaultMode, v1.DownwardAPIVolumeSourceDefaultMode)
 		each(source.DownwardAPI.Items, setDownwardFile)
-	case source.Projected != nil:
+	}
+	if source.Projected != nil {
 		orNew(&source.Projected.DefaultMode, v1.ProjectedVolumeSourceDefaultMode)
 		each(source.Projected.Sources, setProjection)
-	case source.Ephemeral != nil && source.Ephemeral.VolumeClaimTemplate != nil:
+	}
+	if source.Ephemeral != nil && source.Ephemeral.VolumeClaimTemplate != nil {
 		setClaimSpec(&source.Ephemeral.VolumeClaimTemplate.Spec)
-	case source.Image != nil && source.Image.PullPolicy == "":
+	}
+	if source.Image != nil && source.Image.PullPolicy == "" {
 		source.Image.PullPolicy = pullPolicy(source.Image.Reference)
 	}
 }

@@ -1,6 +1,7 @@
 package validation
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -150,8 +151,12 @@ func validatePodAddresses(pod, old *v1.Pod, path *field.Path) (errs field.ErrorL
 		}
 		return addresses
 	}
-	podIPs := func(s *v1.PodStatus) []string { return list(len(s.PodIPs), func(i int) string { return s.PodIPs[i].IP }) }
-	hostIPs := func(s *v1.PodStatus) []string { return list(len(s.HostIPs), func(i int) string { return s.HostIPs[i].IP }) }
+	podIPs := func(s *v1.PodStatus) []string {
+		return list(len(s.PodIPs), func(i int) string { return s.PodIPs[i].IP })
+	}
+	hostIPs := func(s *v1.PodStatus) []string {
+		return list(len(s.HostIPs), func(i int) string { return s.HostIPs[i].IP })
+	}
 
 	errs = validateFamilies(podIPs(&pod.Status), podIPs(&old.Status), pod.Status.PodIPs, path.Child("podIPs"))
 	if hosts := pod.Status.HostIPs; len(hosts) > 0 && pod.Status.HostIP != hosts[0].IP {
@@ -168,7 +173,11 @@ func validateFamilies(addresses, old []string, value any, path *field.Path) (err
 	if len(addresses) < 2 {
 		return errs
 	}
-	if dual, err := netutils.IsDualStackIPStrings(addresses); err != nil || !dual || len(addresses) > 2 {
+	dual, err := netutils.IsDualStackIPStrings(addresses)
+	if err != nil {
+		errs = append(errs, field.InternalError(path, fmt.Errorf("failed to check for dual stack with error:%w", err)))
+	}
+	if !dual || len(addresses) > 2 {
 		errs = append(errs, field.Invalid(path, value, "may specify no more than one IP for each IP family"))
 	}
 	return errs
