@@ -24,6 +24,7 @@ func TestRealMounts(t *testing.T) {
 	require.True(t, mounted)
 	require.Equal(t, os.FileMode(0o777), mode(t, v.HostPath).Perm())
 	require.Error(t, os.WriteFile(filepath.Join(v.HostPath, "big"), make([]byte, 2<<20), 0o600), "the size limit")
+	require.NoError(t, os.Remove(filepath.Join(v.HostPath, "big")))
 
 	target, err := r.SubPath(t.Context(), p, &p.Spec.Containers[0], 0, v, "a/b")
 	require.NoError(t, err)
