@@ -19,14 +19,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
 	admissionmetrics "k8s.io/apiserver/pkg/admission/metrics"
-	apiopenapi "k8s.io/apiserver/pkg/endpoints/openapi"
 	"k8s.io/apiserver/pkg/registry/generic"
 	"k8s.io/apiserver/pkg/registry/rest"
 	genericserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/filters"
 
 	"github.com/lubberline/lubberline/orchestrator/api"
-	"github.com/lubberline/lubberline/orchestrator/api/openapi"
 	"github.com/lubberline/lubberline/orchestrator/apiserver/admission"
 	"github.com/lubberline/lubberline/orchestrator/apiserver/registry"
 	"github.com/lubberline/lubberline/orchestrator/apiserver/reviews"
@@ -72,7 +70,8 @@ func (s *Server) build() error {
 		sets.NewString("watch", "proxy"), sets.NewString("attach", "exec", "proxy", "log", "portforward"))
 	cfg.EnableProfiling = false
 	cfg.ShutdownWatchTerminationGracePeriod = time.Second
-	s.describe(cfg)
+	cfg.OpenAPIV3Config = s.schemas() // for server-side apply
+	cfg.SkipOpenAPIInstallation = true
 	if err := s.secure(cfg); err != nil {
 		return err
 	}
@@ -89,7 +88,12 @@ func (s *Server) build() error {
 	if s.generic, err = completed.New("lubberline", genericserver.NewEmptyDelegate()); err != nil {
 		return err
 	}
-	return s.installGroups(cfg)
+	if err := s.installGroups(cfg); err != nil {
+		return err
+	}
+	cfg.OpenAPIV3Config.Definitions = nil // the library would keep them for nothing
+	s.installDocuments()
+	return nil
 }
 
 // admit sets what is asked before objects are stored.
@@ -102,15 +106,6 @@ func (s *Server) admit(cfg *genericserver.Config) error {
 	}
 	cfg.AdmissionControl = admissionmetrics.WithControllerMetrics(chain, "admission")
 	return nil
-}
-
-// describe sets what OpenAPI documents are made of.
-func (s *Server) describe(cfg *genericserver.Config) {
-	namer := apiopenapi.NewDefinitionNamer(s.scheme)
-	cfg.OpenAPIConfig = genericserver.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, namer)
-	cfg.OpenAPIConfig.Info.Title = "Kubernetes"
-	cfg.OpenAPIV3Config = genericserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, namer)
-	cfg.OpenAPIV3Config.Info.Title = "Kubernetes"
 }
 
 // installGroups adds every kind to the server.

@@ -78,6 +78,7 @@ func serverConfig(o Options) (config.ServerConfig, error) {
 	return config.ServerConfig{
 		Name: name, ClientURLs: urls, PeerURLs: urls, DataDir: o.Dir, Logger: log,
 		NewCluster: !wal.Exist(filepath.Join(o.Dir, "member", "wal")), InitialClusterToken: name,
+		BcryptCost:         10,
 		InitialPeerURLsMap: types.URLsMap{name: urls},
 		SnapshotCount:      snapshotCount, SnapshotCatchUpEntries: 64, MaxSnapFiles: 2, MaxWALFiles: 2,
 		BackendFreelistType: bolt.FreelistMapType, BackendBatchInterval: 100 * time.Millisecond, BackendBatchLimit: 10000,

@@ -26,7 +26,10 @@ func level(l zapcore.Level) slog.Level {
 	return slog.LevelDebug
 }
 
-func (c core) Enabled(l zapcore.Level) bool { return c.log.Enabled(context.Background(), level(l)) }
+// Enabled leaves out etcd's debug records: it writes one for every key.
+func (c core) Enabled(l zapcore.Level) bool {
+	return l > zapcore.DebugLevel && c.log.Enabled(context.Background(), level(l))
+}
 
 func (c core) With(fields []zapcore.Field) zapcore.Core {
 	return core{log: c.log.With(attributes(fields)...)}
