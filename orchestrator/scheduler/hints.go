@@ -47,19 +47,11 @@ func nodeCame(n *snapshot.Node, change snapshot.Change) happening {
 		if rules.Has(filter.None) {
 			return true // there were no nodes
 		}
-		if !filter.Static(t, n).OK() {
-			return false
-		}
-		switch {
-		case change&snapshot.NodeAdded != 0:
-			return true
-		case change&snapshot.NodeLabels != 0 && rules.Has(filter.NodeAffinity, filter.PodAffinity, filter.Volumes):
-			return true
-		case change&snapshot.NodeTaints != 0 && rules.Has(filter.Taints, filter.Unschedulable):
-			return true
-		}
+		// Which rules failed says nothing of a node that was not there, or
+		// failed by what has changed: it counts whether it would do now.
+		const shape = snapshot.NodeAdded | snapshot.NodeLabels | snapshot.NodeTaints | snapshot.NodeAllocatable
 		var empty filter.Load
-		return change&snapshot.NodeAllocatable != 0 && rules.Has(filter.Resources) && empty.Check(t, n).OK()
+		return change&shape != 0 && filter.Static(t, n).OK() && empty.Check(t, n).OK()
 	}
 }
 

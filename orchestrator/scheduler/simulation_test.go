@@ -375,7 +375,14 @@ func (m *simulation) disturb() {
 			m.terminate(pod.UID)
 		}
 	case 8:
-		m.setNode(m.node(fmt.Sprintf("node-%d", m.r.IntN(8))))
+		name := fmt.Sprintf("node-%d", m.r.IntN(8))
+		m.setNode(m.node(name))
+		if m.chance(30) { // it becomes ready a little later
+			blank := m.node(name)
+			blank.Status.Allocatable = nil
+			m.setNode(blank)
+			m.setNode(m.node(name))
+		}
 	case 9:
 		if m.chance(30) {
 			m.deleteNode(fmt.Sprintf("node-%d", m.r.IntN(8)))
