@@ -338,10 +338,16 @@ func (w *warnings) addTerms(must []v1.PodAffinityTerm, prefer []v1.WeightedPodAf
 func (w *warnings) addAddresses(spec *v1.PodSpec, path *field.Path) {
 	if spec.DNSConfig != nil {
 		for i, server := range spec.DNSConfig.Nameservers {
-			*w = append(*w, validation.GetWarningsForIP(path.Child("dnsConfig", "nameservers").Index(i), server)...)
+			w.addAddress(server, path.Child("dnsConfig", "nameservers").Index(i))
 		}
 	}
 	for i, alias := range spec.HostAliases {
-		*w = append(*w, validation.GetWarningsForIP(path.Child("hostAliases").Index(i).Child("ip"), alias.IP)...)
+		w.addAddress(alias.IP, path.Child("hostAliases").Index(i).Child("ip"))
+	}
+}
+
+func (w *warnings) addAddress(address string, path *field.Path) {
+	if len(validateAddress(address, nil, path)) == 0 {
+		*w = append(*w, validation.GetWarningsForIP(path, address)...)
 	}
 }
