@@ -98,7 +98,7 @@ func (s *Server) close() {
 
 func (s *Server) openStore(ctx context.Context) (err error) {
 	s.store, err = store.Open(ctx, store.Options{
-		Dir: filepath.Join(s.options.DataDir, "etcd"), External: s.options.External, Logger: s.log,
+		Dir: filepath.Join(s.options.DataDir, "etcd"), External: s.options.External, Logger: s.log, Registerer: s.options.Registerer,
 	})
 	if err == nil {
 		s.onClose(s.store.Close)
@@ -129,6 +129,8 @@ func (s *Server) Run(ctx context.Context) error {
 	defer s.close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	// This process's own watches end first: the server waits for them.
+	defer context.AfterFunc(ctx, s.stop)()
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	beside.Go(func() { _ = s.pki.Run(ctx) })

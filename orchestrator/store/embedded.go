@@ -33,9 +33,10 @@ const (
 
 // embedded is an etcd member that is alone and listens nowhere.
 type embedded struct {
-	server *etcdserver.EtcdServer
-	client *clientv3.Client
-	log    *slog.Logger
+	server  *etcdserver.EtcdServer
+	client  *clientv3.Client
+	log     *slog.Logger
+	metrics *metrics
 }
 
 func startEmbedded(ctx context.Context, o Options) (*embedded, error) {
@@ -125,5 +126,6 @@ func (e *embedded) defragmentOnce() {
 		e.log.Error("store is not defragmented", "error", err)
 		return
 	}
+	e.metrics.defragmented.Inc()
 	e.log.Info("store defragmented", "before_bytes", size, "after_bytes", e.server.Backend().Size(), "took", time.Since(start))
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/etcd/api/v3/version"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/kubernetes"
@@ -31,8 +32,9 @@ type Options struct {
 	External External
 	// Quota is how large the embedded store's file may become, in bytes; writes
 	// are refused then. 0 is 2 GiB.
-	Quota  int64
-	Logger *slog.Logger
+	Quota      int64
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
 }
 
 // External is an etcd cluster of its own.
@@ -85,6 +87,10 @@ func (s *Store) embed(ctx context.Context, o Options) error {
 	}
 	s.embedded, s.Client = e, wrap(e.client)
 	s.stop = append(s.stop, e.close)
+	if e.metrics, err = newMetrics(o.Registerer, e); err != nil {
+		return err
+	}
+	s.stop = append(s.stop, e.metrics.set.Unregister)
 	defragmenting, end := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); e.defragment(defragmenting) }()
