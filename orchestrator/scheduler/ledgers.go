@@ -36,6 +36,8 @@ func (c *ledgers) get(s *snapshot.Snapshot, t *snapshot.Template, seed uint64) *
 	return l.ledger
 }
 
+func (c *ledgers) has(t *snapshot.Template) bool { return c.of[t] != nil }
+
 func (c *ledgers) evict() {
 	var oldest *snapshot.Template
 	for t, l := range c.of {

@@ -149,6 +149,12 @@ func (s *Scheduler) decide(it *item, now time.Time) {
 		s.reject(it, message, rules)
 		return
 	}
+	if nominated == nil {
+		if n := s.survey(p.Template); n != nil {
+			s.bind(it, n, now)
+			return
+		}
+	}
 	ledger := s.ledgers.get(snap, p.Template, s.seed)
 	if n := ledger.Pick(); n != nil {
 		s.bind(it, n, now)
@@ -158,6 +164,17 @@ func (s *Scheduler) decide(it *item, now time.Time) {
 	if nominated != nil && p.Nominated() != nominated {
 		s.wake(now, s.podWent(p.Template, nominated)) // what was reserved is free
 	}
+}
+
+// survey finds a node for a pod that is the only one of its kind, for which a
+// ledger of all nodes would be too much work; nil when it takes one.
+func (s *Scheduler) survey(t *snapshot.Template) *snapshot.Node {
+	if t.Known() > 1 || s.ledgers.has(t) {
+		return nil
+	}
+	n, looked := placement.Survey(s.state.Snapshot(), t, s.seed, s.offset)
+	s.offset += uint64(looked)
+	return n
 }
 
 // fitsAlone says whether the pod fits on the node that it was nominated to,
@@ -208,7 +225,7 @@ func (s *Scheduler) makeRoom(it *item, ledger *placement.Ledger, nominated *snap
 		return
 	}
 	s.offset++
-	choice, refusal := preempt.Find(snap, ledger, s.state.Budgets(), s.offset*0x9e3779b97f4a7c15>>33)
+	choice, refusal := preempt.Find(snap, ledger, s.state.Budgets(), s.offset)
 	if choice == nil {
 		s.fail(it, message+" preemption: "+unavailable(snap.Len(), refusal.Reasons), rules|refusal.Rules, nominated == nil)
 		return

@@ -161,7 +161,7 @@ func plansOf(s *snapshot.Snapshot, t *snapshot.Template) []plan {
 	var plans []plan
 	plans = append(plans, spreads(t, true)...)
 	plans = append(plans, affinities(s, t)...)
-	concerns := s.Concerns()
+	concerns := s.Concerns(t)
 	for _, c := range concerns {
 		if c.Kind == snapshot.Repels && s.Selects(&c.Term, t) {
 			plans = append(plans, ofConcern(existing, c, 0))

@@ -26,23 +26,22 @@ type Concern struct {
 	templates int
 }
 
-// Concerns lists the terms that pods on nodes have, in a fixed order.
-func (s *Snapshot) Concerns() []*Concern {
-	if len(s.concerns) == 0 {
-		return nil
-	}
-	return slices.SortedFunc(maps.Values(s.concerns), func(a, b *Concern) int { return cmp.Compare(a.Key, b.Key) })
+// Concerns lists the terms that pods on nodes have, and those that the pods of
+// t will have there, in a fixed order.
+func (s *Snapshot) Concerns(t *Template) []*Concern {
+	list := slices.Collect(maps.Values(s.concerns))
+	t.eachConcern(func(kind ConcernKind, term *Term) {
+		key := concernKey(kind, term)
+		if !slices.ContainsFunc(list, func(c *Concern) bool { return c.Key == key }) {
+			list = append(list, &Concern{Kind: kind, Term: *term, Key: key})
+		}
+	})
+	slices.SortFunc(list, func(a, b *Concern) int { return cmp.Compare(a.Key, b.Key) })
+	return list
 }
 
 // Of says whether pods of the template have the term.
-func (c *Concern) Of(t *Template) bool {
-	for _, key := range t.concernKeys() {
-		if key == c.Key {
-			return true
-		}
-	}
-	return false
-}
+func (c *Concern) Of(t *Template) bool { return slices.Contains(t.concerns, c.Key) }
 
 func concernKey(kind ConcernKind, term *Term) string {
 	return fmt.Sprintf("%d %d %s %s", kind, term.Weight, term.Key, term.ID)
@@ -58,12 +57,6 @@ func (t *Template) eachConcern(f func(kind ConcernKind, term *Term)) {
 	for i := range t.PreferPods {
 		f(Prefers, &t.PreferPods[i])
 	}
-}
-
-func (t *Template) concernKeys() []string {
-	var keys []string
-	t.eachConcern(func(kind ConcernKind, term *Term) { keys = append(keys, concernKey(kind, term)) })
-	return keys
 }
 
 // concern is called when the first pod of the template comes to a node.
@@ -83,7 +76,7 @@ func (s *Snapshot) concern(t *Template) {
 // unconcern is called when the last one has gone. That one concern less is
 // not told: its pods are counted, and there are none.
 func (s *Snapshot) unconcern(t *Template) {
-	for _, key := range t.concernKeys() {
+	for _, key := range t.concerns {
 		if c := s.concerns[key]; c != nil {
 			if c.templates--; c.templates == 0 {
 				delete(s.concerns, key)

@@ -35,10 +35,11 @@ type Template struct {
 	refs     int        // of the pods known
 	placed   int        // of them on nodes, or assumed to be
 	counters []*Counter // that count its pods
+	concerns []string   // keys of the concerns that its pods bring along
 }
 
-// Placed is how many pods of the template are on nodes.
-func (t *Template) Placed() int { return t.placed }
+// Known is how many pods of the template there are, waiting and on nodes.
+func (t *Template) Known() int { return t.refs }
 
 func newTemplate(key string, pod *v1.Pod) *Template {
 	t := &Template{
@@ -54,6 +55,7 @@ func newTemplate(key string, pod *v1.Pod) *Template {
 		t.Images = append(t.Images, imageName(pod.Spec.Containers[i].Image))
 	}
 	t.Err = errors.Join(t.parseNodeAffinity(pod), t.parsePodAffinity(pod), t.parseSpread(pod))
+	t.eachConcern(func(kind ConcernKind, term *Term) { t.concerns = append(t.concerns, concernKey(kind, term)) })
 	return t
 }
 
