@@ -111,6 +111,22 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
+func TestPodTemplateObjects(t *testing.T) {
+	pod := podWith(t, `{c: {image: ""}}`)
+	template := &v1.PodTemplate{Template: v1.PodTemplateSpec{ObjectMeta: pod.ObjectMeta, Spec: pod.Spec}}
+	template.Name, template.Namespace, template.ResourceVersion = "t", "ns", "1"
+	want := []string{"template.spec.containers[0].image: Required value"}
+	require.Equal(t, want, texts(validation.ValidatePodTemplateCreate(template)))
+	old := template.DeepCopy()
+	require.Equal(t, want, texts(validation.ValidatePodTemplateUpdate(template, old)))
+	old.Name = "other"
+	require.Len(t, validation.ValidatePodTemplateUpdate(template, old), 2)
+
+	template.Template.Spec.NodeSelector = map[string]string{"node-role.kubernetes.io/master": ""}
+	require.Equal(t, []string{`template.spec.nodeSelector[node-role.kubernetes.io/master]: use "node-role.kubernetes.io/control-plane" instead`},
+		validation.PodTemplateWarnings(&template.Template, field.NewPath("template")))
+}
+
 func TestPodBinding(t *testing.T) {
 	require.Empty(t, validation.ValidatePodBinding(&v1.Binding{Target: v1.ObjectReference{Kind: "Node", Name: "n"}}))
 	require.Empty(t, validation.ValidatePodBinding(&v1.Binding{Target: v1.ObjectReference{Name: "n"}}))
