@@ -66,7 +66,7 @@ func ValidateEventUpdate(e, old *v1.Event, strict bool) field.ErrorList {
 		{"lastTimestamp", e.LastTimestamp, old.LastTimestamp},
 		{"count", e.Count, old.Count},
 		{"type", e.Type, old.Type},
-		{"eventTime", e.EventTime.Truncate(time.Microsecond).UTC(), old.EventTime.Truncate(time.Microsecond).UTC()},
+		{"eventTime", microseconds(e.EventTime), microseconds(old.EventTime)},
 		{"action", e.Action, old.Action},
 		{"related", e.Related, old.Related},
 		{"reportingController", e.ReportingController, old.ReportingController},
@@ -75,6 +75,11 @@ func ValidateEventUpdate(e, old *v1.Event, strict bool) field.ErrorList {
 		errs = append(errs, validateImmutable(f.new, f.old, field.NewPath(f.name))...)
 	}
 	return errs
+}
+
+// microseconds drops what some encodings of a time lose.
+func microseconds(t metav1.MicroTime) metav1.MicroTime {
+	return metav1.NewMicroTime(t.Truncate(time.Microsecond).UTC())
 }
 
 func equalSeries(a, b *v1.EventSeries) bool {
