@@ -114,6 +114,7 @@ func (s *Server) installGroups(cfg *genericserver.Config) error {
 		Scheme:         s.scheme,
 		Tables:         tables.New(time.Now),
 		ServiceNetwork: s.options.ServiceNetwork,
+		EventLife:      s.options.EventLife,
 		Options: func(cached bool) generic.RESTOptionsGetter {
 			return store.RESTOptions{
 				Store: s.store, Serializer: s.codecs, Cached: cached, Counts: cfg.StorageObjectCountTracker,

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -32,6 +33,8 @@ type Options struct {
 	ServiceNetwork netip.Prefix
 	// Domain is the cluster's DNS domain, "cluster.local" when empty.
 	Domain string
+	// EventLife is how long events are kept, an hour when it is 0.
+	EventLife time.Duration
 	// MetricsAPI is where metrics.k8s.io is answered: "unix:///path" or
 	// "http://host:port"; the group is not served when it is empty.
 	MetricsAPI string
