@@ -3,10 +3,7 @@ package deployment
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
-	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"math"
 	"slices"
@@ -15,12 +12,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/lubberline/lubberline/orchestrator/controller/expectations"
 	"github.com/lubberline/lubberline/orchestrator/controller/ownership"
 	"github.com/lubberline/lubberline/orchestrator/controller/reconcile"
+	"github.com/lubberline/lubberline/orchestrator/controller/templatehash"
 )
 
 // syncRevision brings the current set's annotations and readiness up to date and
@@ -123,7 +120,7 @@ func (c *Controller) resolveCollision(ctx context.Context, r *rollout, name stri
 // newSet is what ensureCurrent creates. Its name follows from the template, so
 // that it is not created twice.
 func (r *rollout) newSet() *appsv1.ReplicaSet {
-	hash := templateHash(&r.d.Spec.Template, r.d.Status.CollisionCount)
+	hash := templatehash.Of(&r.d.Spec.Template, r.d.Status.CollisionCount)
 	template := *r.d.Spec.Template.DeepCopy()
 	template.Labels = withHash(template.Labels, hash)
 	selector := r.d.Spec.Selector.DeepCopy()
@@ -155,17 +152,6 @@ func withHash(labels map[string]string, hash string) map[string]string {
 func setName(deployment, hash string) string {
 	most := validation.DNS1123SubdomainMaxLength - 1 - len(hash)
 	return deployment[:min(len(deployment), most)] + "-" + hash
-}
-
-// templateHash depends on nothing but the template's fields and the number of
-// collisions.
-func templateHash(template *corev1.PodTemplateSpec, collisions *int32) string {
-	h := fnv.New32a()
-	_ = json.NewEncoder(h).Encode(template) // to a hash it cannot fail
-	if collisions != nil {
-		_ = binary.Write(h, binary.LittleEndian, *collisions)
-	}
-	return rand.SafeEncodeString(fmt.Sprint(h.Sum32()))
 }
 
 // scale sizes a set and tells so, if that changes it.

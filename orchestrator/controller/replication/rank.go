@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lubberline/lubberline/orchestrator/controller/podevents"
 	"github.com/lubberline/lubberline/orchestrator/podutil"
 )
 
@@ -31,7 +32,7 @@ func rankForDeletion(pods []*corev1.Pod, colocated map[string]int, minReady time
 			return c
 		}
 		if readyA {
-			since, other := readySince(a), readySince(b)
+			since, other := podevents.ReadySince(a), podevents.ReadySince(b)
 			if c := youngerFirst(since.Time, other.Time, now, a, b); c != 0 {
 				return c
 			}

@@ -91,7 +91,7 @@ func newController(name string, o Options, k kind) (*Controller, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, podErr := pods.AddEventHandler(reconcile.Handler(c.podChanged))
+	_, podErr := pods.AddEventHandler(reconcile.Handler(c.router().Changed))
 	_, ownerErr := owners.AddEventHandler(reconcile.Handler(c.ownerChanged))
 	return c, errors.Join(podErr, ownerErr)
 }
@@ -133,7 +133,7 @@ func (c *Controller) reconcile(ctx context.Context, key string) error {
 	if err := c.updateStatus(ctx, w, nextStatus(w, active, terminating, outcome, now)); err != nil {
 		return err
 	}
-	if wait := untilAvailable(active, w.minReadySeconds, now); wait > 0 {
+	if wait := podutil.UntilAvailable(active, seconds(w.minReadySeconds), now); wait > 0 {
 		c.loop.AddAfter(key, wait)
 	}
 	return outcome.err
@@ -198,23 +198,6 @@ func (c *Controller) colocated(w *workload) map[string]int {
 		}
 	}
 	return onNode
-}
-
-// untilAvailable is how long until the next pod becomes available by itself; 0
-// when none will.
-func untilAvailable(pods []*corev1.Pod, minReadySeconds int32, now time.Time) time.Duration {
-	var wait time.Duration
-	for _, pod := range pods {
-		ready := podutil.Condition(&pod.Status, corev1.PodReady)
-		if minReadySeconds == 0 || ready == nil || ready.Status != corev1.ConditionTrue {
-			continue
-		}
-		left := ready.LastTransitionTime.Add(seconds(minReadySeconds)).Sub(now)
-		if left > 0 && (wait == 0 || left < wait) {
-			wait = left
-		}
-	}
-	return wait
 }
 
 func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }

@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/lubberline/lubberline/orchestrator/controller/simtest"
+	"github.com/lubberline/lubberline/orchestrator/podutil"
 )
 
 var now = time.Unix(1_700_000_000, 0)
@@ -161,7 +162,7 @@ func TestAvailabilityIsLookedAtWhenItIsDue(t *testing.T) {
 	for i, ago := range []time.Duration{3 * time.Second, 8 * time.Second, time.Minute} {
 		pods[i].Status.Conditions[0].LastTransitionTime = metav1.NewTime(now.Add(-ago))
 	}
-	require.Equal(t, 2*time.Second, untilAvailable(pods, 10, now))
-	require.Zero(t, untilAvailable(pods, 0, now))
-	require.Zero(t, untilAvailable(pods[2:], 10, now))
+	require.Equal(t, 2*time.Second, podutil.UntilAvailable(pods, 10*time.Second, now))
+	require.Zero(t, podutil.UntilAvailable(pods, 0, now))
+	require.Zero(t, podutil.UntilAvailable(pods[2:], 10*time.Second, now))
 }
