@@ -69,26 +69,30 @@ func New(o Options) (*Controller, error) {
 	if o.Discovery == nil {
 		o.Discovery = o.Client.Discovery()
 	}
-	if o.Clock == nil {
-		o.Clock = clock.RealClock{}
-	}
 	namespaces, pods := o.Informers.Core().V1().Namespaces(), o.Informers.Core().V1().Pods()
-	c := &Controller{
-		client: o.Client, metadata: o.Metadata, discovery: o.Discovery,
-		namespaces: namespaces.Lister(), clock: o.Clock, log: o.Logger,
-	}
-	var err error
-	c.loop, err = reconcile.New(reconcile.Options{
-		Name: "namespace", Reconcile: c.reconcile, MaxDelay: maxRecheck,
-		Caches: []reconcile.Cache{namespaces.Informer(), pods.Informer()},
-		Logger: o.Logger, Registerer: o.Registerer, Clock: o.Clock,
-	})
+	c, err := newController(o, namespaces.Lister(), []reconcile.Cache{namespaces.Informer(), pods.Informer()})
 	if err != nil {
 		return nil, err
 	}
 	_, err = namespaces.Informer().AddEventHandler(reconcile.Handler(c.namespaceChanged))
 	_, errPods := pods.Informer().AddEventHandler(reconcile.Handler(c.podChanged))
 	return c, errors.Join(err, errPods)
+}
+
+func newController(o Options, namespaces listers.NamespaceLister, caches []reconcile.Cache) (*Controller, error) {
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	c := &Controller{
+		client: o.Client, metadata: o.Metadata, discovery: o.Discovery,
+		namespaces: namespaces, clock: o.Clock, log: o.Logger,
+	}
+	var err error
+	c.loop, err = reconcile.New(reconcile.Options{
+		Name: "namespace", Reconcile: c.reconcile, MaxDelay: maxRecheck, Caches: caches,
+		Logger: o.Logger, Registerer: o.Registerer, Clock: o.Clock,
+	})
+	return c, err
 }
 
 // Run works until ctx ends.
