@@ -219,12 +219,11 @@ func (n *Node) runtimeTrouble(ctx context.Context) error {
 	}
 	var errs []error
 	for _, condition := range answer.GetStatus().GetConditions() {
-		if condition.GetStatus() {
-			continue
-		}
-		what := "container runtime not ready"
-		if condition.GetType() == "NetworkReady" {
-			what = "container runtime network not ready"
+		what := map[string]string{
+			cri.RuntimeReady: "container runtime not ready", cri.NetworkReady: "container runtime network not ready",
+		}[condition.GetType()]
+		if what == "" || condition.GetStatus() {
+			continue // others are hints
 		}
 		errs = append(errs, fmt.Errorf("%s: %s=false reason:%s message:%s", what, condition.GetType(), condition.GetReason(), condition.GetMessage()))
 	}

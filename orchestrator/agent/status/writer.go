@@ -183,6 +183,10 @@ func (w *Writer) write(ctx context.Context, uid types.UID) error {
 // refused looks whether the object still exists; if it does, the next attempt
 // starts from its newest state.
 func (w *Writer) refused(ctx context.Context, pod *v1.Pod, cause error) error {
+	if apierrors.IsNotFound(cause) {
+		w.markGone(pod.UID)
+		return nil
+	}
 	fresh, err := w.pods.Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) || err == nil && fresh.UID != pod.UID {
 		w.markGone(pod.UID)
