@@ -7,6 +7,7 @@ import (
 	aggregator "github.com/lubberline/lubberline/aggregator/app"
 	collector "github.com/lubberline/lubberline/collector/app"
 	"github.com/lubberline/lubberline/logging"
+	orchestrator "github.com/lubberline/lubberline/orchestrator/app"
 )
 
 // Config is the whole configuration file. Each program reads its own part.
@@ -17,13 +18,15 @@ type Config struct {
 	LogLevel   string            `yaml:"log_level"`
 	Collector  collector.Config  `yaml:"collector"`
 	Aggregator aggregator.Config `yaml:"aggregator"`
+	// Orchestrator runs pods; the monitoring works without it.
+	Orchestrator orchestrator.Config `yaml:"orchestrator"`
 }
 
 // DefaultConfig is what holds where the file and the flags say nothing.
 func DefaultConfig() *Config {
 	c := &Config{
 		DataDir: "/var/lib/lubberline", LogLevel: "info",
-		Collector: collector.DefaultConfig(), Aggregator: aggregator.DefaultConfig(),
+		Collector: collector.DefaultConfig(), Aggregator: aggregator.DefaultConfig(), Orchestrator: orchestrator.DefaultConfig(),
 	}
 	c.Aggregator.Forward.Listen = "" // the collector reaches it by a socket
 	return c
@@ -42,6 +45,9 @@ func (c *Config) Validate() error {
 	}
 	if err := c.Aggregator.Validate(); err != nil {
 		return fmt.Errorf("aggregator: %w", err)
+	}
+	if err := c.Orchestrator.Validate(); err != nil {
+		return fmt.Errorf("orchestrator: %w", err)
 	}
 	return nil
 }

@@ -53,8 +53,11 @@ func Run(ctx context.Context, o Options) error {
 type run struct {
 	cfg   *Config
 	steps *steps
+	node  string
+	log   *slog.Logger
 	group *lifecycle.Group
 
+	cluster    cluster
 	aggregator *aggregator.App
 	collector  *collector.App
 }
@@ -65,9 +68,9 @@ func (r *run) start(ctx context.Context, logTo io.Writer, level slog.Level) erro
 		return err
 	}
 	pipeline := logging.NewPipeline(node)
-	log := logging.New(logTo, level, pipeline)
-	r.group = lifecycle.New(log, closeBound)
-	if err := r.build(ctx, log); err != nil {
+	r.node, r.log = node, logging.New(logTo, level, pipeline)
+	r.group = lifecycle.New(r.log, closeBound)
+	if err := r.build(ctx); err != nil {
 		return err
 	}
 	if address := r.collector.OwnLogs(); address != "" {
@@ -76,17 +79,26 @@ func (r *run) start(ctx context.Context, logTo io.Writer, level slog.Level) erro
 		}
 		r.group.Go("own logs", pipeline.Run)
 	}
-	r.group.Go("first figures", func(ctx context.Context) error {
-		r.announce(ctx)
-		<-ctx.Done()
-		return nil
-	})
+	for name, tell := range map[string]func(context.Context){"first figures": r.announce, "cluster": r.announceCluster} {
+		r.group.Go(name, func(ctx context.Context) error {
+			tell(ctx)
+			<-ctx.Done()
+			return nil
+		})
+	}
+	r.group.Cleanup("links", r.unlinkCluster)
 	return r.group.Run(ctx)
 }
 
-func (r *run) build(ctx context.Context, log *slog.Logger) (err error) {
+func (r *run) build(ctx context.Context) (err error) {
+	r.buildCluster(ctx)
+	defer func() {
+		if err != nil && r.cluster.app != nil {
+			err = errors.Join(err, closeNow(r.cluster.app))
+		}
+	}()
 	r.aggregator, err = aggregator.New(ctx, aggregator.Options{
-		Config: r.cfg.Aggregator, DataDir: r.cfg.DataDir, LocalSocket: r.cfg.aggregatorSocket(), Logger: log,
+		Config: r.cfg.Aggregator, DataDir: r.cfg.DataDir, LocalSocket: r.cfg.aggregatorSocket(), Cluster: r.cluster.joined(), Logger: r.log,
 	})
 	if err != nil {
 		return err
@@ -94,11 +106,13 @@ func (r *run) build(ctx context.Context, log *slog.Logger) (err error) {
 	r.group.Go("aggregator", r.aggregator.Run)
 	r.steps.step("stores open, APIs on http://%s", r.aggregator.HTTPAddr())
 	r.collector, err = collector.New(collector.Options{
-		Config: r.cfg.Collector, DataDir: filepath.Join(r.cfg.DataDir, "collector"), Logger: log,
+		Config: r.cfg.Collector, DataDir: filepath.Join(r.cfg.DataDir, "collector"),
+		CRISocket: r.cluster.runtimeSocket(), Logger: r.log,
 	})
 	if err != nil {
 		return errors.Join(err, closeNow(r.aggregator))
 	}
+	r.cluster.stats.Store(r.collector.Handler())
 	r.group.Go("collector", r.collector.Run)
 	r.steps.step("collector of node %s, samples every %s: metrics on http://%s/metrics, forward on %s",
 		r.collector.Node(), r.cfg.Collector.Interval, addr(r.collector.HTTPAddr()), addr(r.collector.ForwardAddr()))
@@ -106,7 +120,7 @@ func (r *run) build(ctx context.Context, log *slog.Logger) (err error) {
 }
 
 // closeNow releases what a half has acquired without running it.
-func closeNow(a *aggregator.App) error {
+func closeNow(a interface{ Run(context.Context) error }) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return a.Run(ctx)

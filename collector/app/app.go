@@ -33,13 +33,16 @@ type Options struct {
 	Config Config
 	// DataDir holds the spools and the positions; one collector at a time.
 	DataDir string
-	Logger  *slog.Logger
+	// CRISocket is of a container runtime beside those of Config, empty for none.
+	CRISocket string
+	Logger    *slog.Logger
 }
 
 // App is a collector with its listeners bound.
 type App struct {
 	cfg     Config
 	dataDir string
+	cri     string // socket of a further runtime
 	node    string
 	log     *slog.Logger
 	metrics *prometheus.Registry
@@ -62,7 +65,7 @@ func New(o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a := &App{
-		cfg: o.Config, dataDir: o.DataDir, node: node, log: o.Logger,
+		cfg: o.Config, dataDir: o.DataDir, cri: o.CRISocket, node: node, log: o.Logger,
 		metrics: prometheus.NewRegistry(), group: lifecycle.New(logging.Component(o.Logger, "collector"), closeBound),
 	}
 	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -113,6 +116,14 @@ func (a *App) buildHTTP() (err error) {
 	a.group.Cleanup("collector http", a.http.Shutdown) // in case Run never comes
 	a.group.Serve("collector http", func() error { return a.http.Serve(mux) }, a.http.Shutdown)
 	return nil
+}
+
+// Handler serves the samples as a kubelet does, for whoever serves them
+// elsewhere too: /metrics/cadvisor, /metrics/resource, /stats/summary.
+func (a *App) Handler() http.Handler {
+	mux := http.NewServeMux()
+	a.shown.Register(mux)
+	return mux
 }
 
 // Run works until ctx ends or a part fails, and releases everything.

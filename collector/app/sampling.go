@@ -31,7 +31,11 @@ func (a *App) buildSampling() error {
 	if err != nil {
 		return fmt.Errorf("cgroups: %w", err)
 	}
-	resolver, err := runtime.New(runtime.Options{Sockets: a.cfg.Runtimes.Sockets(), Logger: a.logger("runtime"), Registerer: a.metrics})
+	sockets := a.cfg.Runtimes.Sockets()
+	if a.cri != "" {
+		sockets[runtime.Containerd] = append(sockets[runtime.Containerd], a.cri)
+	}
+	resolver, err := runtime.New(runtime.Options{Sockets: sockets, Logger: a.logger("runtime"), Registerer: a.metrics})
 	if err != nil {
 		return err
 	}

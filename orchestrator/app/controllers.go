@@ -1,0 +1,69 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/client-go/metadata"
+
+	"github.com/lubberline/lubberline/orchestrator/controller/garbagecollector"
+	"github.com/lubberline/lubberline/orchestrator/controller/namespace"
+	"github.com/lubberline/lubberline/orchestrator/controller/objectwatch"
+	"github.com/lubberline/lubberline/orchestrator/controller/resourcequota"
+	"github.com/lubberline/lubberline/orchestrator/controller/serviceaccount"
+)
+
+// runner is what every controller is.
+type runner interface{ Run(context.Context) error }
+
+// buildControllers makes every reconcile loop.
+func (a *App) buildControllers() error {
+	objects, dynamic, err := a.watchObjects()
+	if err != nil {
+		return err
+	}
+	a.parts = append(a.parts, part{"object watch", objects})
+	informers, log, r := a.server.Informers(), a.logger, a.o.Registerer
+	for _, c := range []struct {
+		name  string
+		build func() (runner, error)
+	}{
+		{"namespace", func() (runner, error) {
+			return namespace.New(namespace.Options{Client: a.client, Metadata: dynamic, Informers: informers, Logger: log("namespace"), Registerer: r})
+		}},
+		{"garbage collector", func() (runner, error) {
+			return garbagecollector.New(garbagecollector.Options{
+				Metadata: dynamic, Objects: objects, Events: a.events.of("garbage-collector-controller", ""), Logger: log("garbagecollector"), Registerer: r,
+			})
+		}},
+		{"resource quota", func() (runner, error) {
+			return resourcequota.New(resourcequota.Options{Client: a.client, Informers: informers, Objects: objects, Logger: log("resourcequota"), Registerer: r})
+		}},
+		{"service accounts", func() (runner, error) {
+			return serviceaccount.New(serviceaccount.Options{
+				Client: a.client, Informers: informers, RootCA: a.server.PKI().CA(), Logger: log("serviceaccount"), Registerer: r,
+			})
+		}},
+	} {
+		controller, err := c.build()
+		if err != nil {
+			return fmt.Errorf("controller %s: %w", c.name, err)
+		}
+		a.parts = append(a.parts, part{c.name, controller})
+	}
+	return a.buildWorkloads()
+}
+
+// watchObjects watches every kind, for the controllers that look at all of them.
+func (a *App) watchObjects() (*objectwatch.Watcher, metadata.Interface, error) {
+	config := a.server.ClientConfig("system:kube-controller-manager", "system:masters")
+	m, err := metadata.NewForConfig(metadata.ConfigFor(config))
+	if err != nil {
+		return nil, nil, err
+	}
+	objects, err := objectwatch.New(objectwatch.Options{
+		Metadata: m, Discovery: a.client.Discovery(), Informers: a.server.Informers(),
+		Shared: objectwatch.SharedResources(), Logger: a.logger("objectwatch"),
+	})
+	return objects, m, err
+}

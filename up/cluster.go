@@ -1,0 +1,113 @@
+package up
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"path/filepath"
+	"sync/atomic"
+
+	aggregator "github.com/lubberline/lubberline/aggregator/app"
+	"github.com/lubberline/lubberline/logging"
+	orchestrator "github.com/lubberline/lubberline/orchestrator/app"
+)
+
+// cluster is the orchestrator within this process, and what it shares with the
+// halves of the monitoring.
+type cluster struct {
+	app   *orchestrator.App // nil where no pods are run
+	stats atomic.Value      // http.Handler of the collector, once it is built
+}
+
+// buildCluster makes the orchestrator, unless it is switched off. Where this
+// machine cannot run pods the monitoring goes on without them.
+func (r *run) buildCluster(ctx context.Context) {
+	if !r.cfg.Orchestrator.Enabled {
+		return
+	}
+	app, err := orchestrator.New(ctx, orchestrator.Options{
+		Config: r.cfg.Orchestrator, DataDir: filepath.Join(r.cfg.DataDir, "orchestrator"), Node: r.node,
+		ResourceMetrics: r.cfg.aggregatorSocket(), Stats: http.HandlerFunc(r.cluster.serveStats),
+		Logger: logging.Component(r.log, "orchestrator"),
+	})
+	if err != nil {
+		r.log.Error("no pods run here: monitoring only", "error", err)
+		r.steps.say("         no pods run here: %v", err)
+		return
+	}
+	r.cluster.app = app
+	r.group.Go("orchestrator", r.runCluster)
+}
+
+// serveStats passes on to the collector, which is built later.
+func (c *cluster) serveStats(w http.ResponseWriter, request *http.Request) {
+	handler, ok := c.stats.Load().(http.Handler)
+	if !ok {
+		http.Error(w, "the collector is not running yet", http.StatusServiceUnavailable)
+		return
+	}
+	handler.ServeHTTP(w, request)
+}
+
+// runCluster keeps the monitoring alive when the orchestrator fails.
+func (r *run) runCluster(ctx context.Context) error {
+	if err := r.cluster.app.Run(ctx); err != nil && ctx.Err() == nil {
+		r.log.Error("the orchestrator ended; pods go on, but nothing looks after them until a restart", "error", err)
+		<-ctx.Done()
+	}
+	return nil
+}
+
+// joined is the cluster as the aggregator watches it; nil without one.
+func (c *cluster) joined() *aggregator.Cluster {
+	if c.app == nil {
+		return nil
+	}
+	return &aggregator.Cluster{Client: c.app.Client(), Informers: c.app.Informers()}
+}
+
+// runtimeSocket is where the collector asks for the pods' names.
+func (c *cluster) runtimeSocket() string {
+	if c.app == nil {
+		return ""
+	}
+	return c.app.RuntimeSocket()
+}
+
+// announceCluster says when the API answers and when the node takes pods, and
+// leaves links for other commands.
+func (r *run) announceCluster(ctx context.Context) {
+	app := r.cluster.app
+	if app == nil {
+		return
+	}
+	links := map[string]string{KubeconfigLink: app.Kubeconfig(), RuntimeLink: app.RuntimeSocket()}
+	for _, stage := range []struct {
+		reached <-chan struct{}
+		say     func()
+	}{
+		{app.APIReady(), func() { r.steps.step("Kubernetes API on %s: export KUBECONFIG=%s", app.URL(), app.Kubeconfig()) }},
+		{app.Ready(), func() { r.steps.step("node %s is Ready for pods", r.node) }},
+	} {
+		select {
+		case <-stage.reached:
+			stage.say()
+		case <-ctx.Done():
+			return
+		}
+		for path, target := range links {
+			if err := link(path, target); err != nil {
+				r.log.Warn("no link for other commands", "error", err)
+			}
+		}
+		links = nil
+	}
+}
+
+// unlinkCluster takes the links away again.
+func (r *run) unlinkCluster(context.Context) error {
+	if r.cluster.app == nil {
+		return nil
+	}
+	return errors.Join(unlink(KubeconfigLink, r.cluster.app.Kubeconfig()), unlink(RuntimeLink, r.cluster.app.RuntimeSocket()))
+}
