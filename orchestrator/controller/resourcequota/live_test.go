@@ -35,7 +35,7 @@ func TestQuotasOnTheAPIServer(t *testing.T) {
 		name string
 		run  func(*live)
 	}{
-		{"pods", pods}, {"services", services}, {"objects", objects}, {"best-effort", bestEffort}, {"terminating", terminating},
+		{"pods", pods}, {"services", services}, {"objects", otherObjects}, {"best-effort", bestEffort}, {"terminating", terminating},
 		{"status", status}, {"together", together}, {"unspecified", unspecified},
 	}
 	for _, test := range tests {
@@ -147,7 +147,7 @@ func services(l *live) {
 	l.used("q", "services", "0", "services.nodeports", "0", "count/services", "0")
 }
 
-func objects(l *live) {
+func otherObjects(l *live) {
 	core := l.Client.CoreV1()
 	l.quota("q", list("secrets", "1", "configmaps", "1", "count/replicasets.apps", "1", "resourcequotas", "1", "replicationcontrollers", "1",
 		"persistentvolumeclaims", "2", "requests.storage", "10Gi", "gold.storageclass.storage.k8s.io/requests.storage", "5Gi"))

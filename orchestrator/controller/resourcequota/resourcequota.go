@@ -38,6 +38,9 @@ const (
 	// recountNew is when a quota is counted after an object was added: it may
 	// have been let in before admission knew of the quota.
 	recountNew = time.Second
+	// recountCharged is when a quota is counted after a charge: the object may
+	// have been refused by others afterwards.
+	recountCharged = 2 * time.Second
 	// inFlight is how long a charge may be without its object being seen. So
 	// long after a charge nothing is given back, or it could be given twice;
 	// but under steady charges not longer than maxPostponed.
@@ -55,11 +58,17 @@ type Options struct {
 	Clock      clock.Clock // nil is the real one
 }
 
+// objects is where the objects are found that are counted.
+type objects interface {
+	Watched() []objectwatch.Kind
+	Informer(schema.GroupVersionResource) (informers.GenericInformer, error)
+}
+
 // Controller is one loop over the quotas.
 type Controller struct {
 	client   kubernetes.Interface
 	quotas   listers.ResourceQuotaLister
-	objects  *objectwatch.Watcher
+	objects  objects
 	registry quotav1.Registry
 	ignored  map[schema.GroupResource]struct{}
 	loop     *reconcile.Loop
@@ -80,26 +89,30 @@ type charge struct {
 // New asks the factory for the informers and subscribes to the object watch;
 // both are started after it.
 func New(o Options) (*Controller, error) {
-	if o.Clock == nil {
-		o.Clock = clock.RealClock{}
-	}
 	quotas := o.Informers.Core().V1().ResourceQuotas()
-	c := &Controller{
-		client: o.Client, quotas: quotas.Lister(), objects: o.Objects, clock: o.Clock,
-		ignored: quota.Ignored(), charges: map[string]charge{},
-	}
-	c.registry = generic.NewRegistry(quota.Evaluators(generic.ListerFuncForResourceFunc(o.Objects.Informer), o.Clock))
-	var err error
-	c.loop, err = reconcile.New(reconcile.Options{
-		Name: "resourcequota", Reconcile: c.reconcile,
-		Caches: []reconcile.Cache{quotas.Informer(), o.Objects},
-		Logger: o.Logger, Registerer: o.Registerer, Clock: o.Clock,
-	})
+	c, err := newController(o, quotas.Lister(), o.Objects, []reconcile.Cache{quotas.Informer(), o.Objects})
 	if err != nil {
 		return nil, err
 	}
 	o.Objects.Subscribe(c.objectChanged)
 	_, err = quotas.Informer().AddEventHandler(reconcile.Handler(c.quotaChanged))
+	return c, err
+}
+
+func newController(o Options, quotas listers.ResourceQuotaLister, objects objects, caches []reconcile.Cache) (*Controller, error) {
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	c := &Controller{
+		client: o.Client, quotas: quotas, objects: objects, clock: o.Clock,
+		ignored: quota.Ignored(), charges: map[string]charge{},
+	}
+	c.registry = generic.NewRegistry(quota.Evaluators(generic.ListerFuncForResourceFunc(objects.Informer), o.Clock))
+	var err error
+	c.loop, err = reconcile.New(reconcile.Options{
+		Name: "resourcequota", Reconcile: c.reconcile, Caches: caches,
+		Logger: o.Logger, Registerer: o.Registerer, Clock: o.Clock,
+	})
 	return c, err
 }
 
@@ -118,6 +131,7 @@ func (c *Controller) quotaChanged(old, current *corev1.ResourceQuota) {
 	}
 	if old != nil && increases(old.Status.Used, current.Status.Used) {
 		c.noteCharge(reconcile.Key(current))
+		c.loop.AddAfter(reconcile.Key(current), recountCharged)
 	}
 }
 

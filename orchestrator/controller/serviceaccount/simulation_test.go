@@ -129,7 +129,7 @@ func simulate(t *testing.T, seed uint64) {
 	factory.Start(ctx.Done())
 	synctest.Wait()
 	s.faults.set(0.2)
-	for range 200 {
+	for range 150 {
 		s.user(s.act)
 		if rng.IntN(2) == 0 {
 			synctest.Wait()
@@ -144,7 +144,7 @@ func simulate(t *testing.T, seed uint64) {
 }
 
 func TestRandomNamespaces(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(12) {
 		synctest.Test(t, func(t *testing.T) { simulate(t, seed) })
 	}
 }
