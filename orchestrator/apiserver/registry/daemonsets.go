@@ -26,6 +26,8 @@ func daemonSets() Definition[*appsv1.DaemonSet] {
 			Validate:         checked(validation.ValidateDaemonSetCreate),
 			PrepareForUpdate: prepareDaemonSet,
 			ValidateUpdate:   checkedUpdate(validation.ValidateDaemonSetUpdate),
+			WarningsOnCreate: always(daemonSetWarnings),
+			WarningsOnUpdate: ifRaised(daemonSetWarnings),
 			ResetFields:      []string{"status"},
 		},
 		Status: &Strategy[*appsv1.DaemonSet]{
@@ -60,3 +62,5 @@ func templateGeneration(d *appsv1.DaemonSet) int64 {
 func setTemplateGeneration(d *appsv1.DaemonSet, n int64) {
 	metav1.SetMetaDataAnnotation(&d.ObjectMeta, appsv1.DeprecatedTemplateGeneration, strconv.FormatInt(n, 10))
 }
+
+func daemonSetWarnings(d *appsv1.DaemonSet) []string { return warnOfPods(&d.Spec.Template) }

@@ -24,10 +24,9 @@ func deployments() Definition[*appsv1.Deployment] {
 			PrepareForCreate: func(_ context.Context, d *appsv1.Deployment) {
 				d.Status, d.Generation = appsv1.DeploymentStatus{}, 1
 			},
-			Validate: checked(validation.ValidateDeploymentCreate),
-			WarningsOnCreate: func(_ context.Context, d *appsv1.Deployment) []string {
-				return warnNoLabel(d.Name, podNamesPlace)
-			},
+			Validate:         checked(validation.ValidateDeploymentCreate),
+			WarningsOnCreate: always(deploymentWarnings),
+			WarningsOnUpdate: ifRaised(deploymentWarnings),
 			PrepareForUpdate: prepareDeployment,
 			ValidateUpdate:   checkedUpdate(validation.ValidateDeploymentUpdate),
 			ResetFields:      []string{"status"},
@@ -56,4 +55,8 @@ func prepareDeployment(_ context.Context, d, old *appsv1.Deployment) {
 	if !equality.Semantic.DeepEqual(d.Spec, old.Spec) || !equality.Semantic.DeepEqual(d.Annotations, old.Annotations) {
 		d.Generation = old.Generation + 1
 	}
+}
+
+func deploymentWarnings(d *appsv1.Deployment) []string {
+	return warnOfTemplate(d.Name, &d.Spec.Template)
 }

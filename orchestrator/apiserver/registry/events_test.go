@@ -9,6 +9,8 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/lubberline/lubberline/orchestrator/apiserver"
 )
 
 func TestEventsAreTheSameInBothGroups(t *testing.T) {
@@ -72,4 +74,17 @@ func TestNewEventsAreStrict(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Name: "a"}, InvolvedObject: corev1.ObjectReference{Namespace: "elsewhere"},
 	}, create)
 	require.ErrorContains(t, err, `involvedObject.namespace: Invalid value: "elsewhere": does not match event.namespace`)
+}
+
+func TestEventsExpire(t *testing.T) {
+	_, c := start(t, func(o *apiserver.Options) { o.EventLife = 2 * time.Second })
+	events := c.CoreV1().Events("default")
+	_, err := events.Create(t.Context(), &corev1.Event{
+		ObjectMeta: metav1.ObjectMeta{Name: "a"}, InvolvedObject: corev1.ObjectReference{Namespace: "default"},
+	}, create)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, err := events.Get(t.Context(), "a", get)
+		return apierrors.IsNotFound(err)
+	}, 30*time.Second, 50*time.Millisecond)
 }

@@ -15,7 +15,7 @@ func podStrategy() Strategy[*corev1.Pod] {
 	return Strategy[*corev1.Pod]{
 		PrepareForCreate: prepareNewPod,
 		Validate:         checked(validation.ValidatePodCreate),
-		WarningsOnCreate: func(_ context.Context, p *corev1.Pod) []string { return warnNoLabel(p.Name, "the Pod's hostname") },
+		WarningsOnCreate: func(_ context.Context, p *corev1.Pod) []string { return validation.PodWarnings(p) },
 		PrepareForUpdate: func(_ context.Context, p, old *corev1.Pod) {
 			p.Status = old.Status
 			raise(p, old, p.Spec, old.Spec)

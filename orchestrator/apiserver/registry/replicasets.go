@@ -25,10 +25,9 @@ func replicaSets() Definition[*appsv1.ReplicaSet] {
 			PrepareForCreate: func(_ context.Context, rs *appsv1.ReplicaSet) {
 				rs.Status, rs.Generation = appsv1.ReplicaSetStatus{}, 1
 			},
-			Validate: checked(validation.ValidateReplicaSetCreate),
-			WarningsOnCreate: func(_ context.Context, rs *appsv1.ReplicaSet) []string {
-				return warnNoLabel(rs.Name, podNamesPlace)
-			},
+			Validate:         checked(validation.ValidateReplicaSetCreate),
+			WarningsOnCreate: always(replicaSetWarnings),
+			WarningsOnUpdate: ifRaised(replicaSetWarnings),
 			PrepareForUpdate: func(_ context.Context, rs, old *appsv1.ReplicaSet) {
 				rs.Status = old.Status
 				raise(rs, old, rs.Spec, old.Spec)
@@ -54,4 +53,8 @@ func replicaSets() Definition[*appsv1.ReplicaSet] {
 			}),
 		},
 	}
+}
+
+func replicaSetWarnings(rs *appsv1.ReplicaSet) []string {
+	return warnOfTemplate(rs.Name, &rs.Spec.Template)
 }

@@ -24,10 +24,9 @@ func replicationControllers() Definition[*corev1.ReplicationController] {
 			PrepareForCreate: func(_ context.Context, rc *corev1.ReplicationController) {
 				rc.Status, rc.Generation = corev1.ReplicationControllerStatus{}, 1
 			},
-			Validate: checked(validation.ValidateReplicationControllerCreate),
-			WarningsOnCreate: func(_ context.Context, rc *corev1.ReplicationController) []string {
-				return warnNoLabel(rc.Name, podNamesPlace)
-			},
+			Validate:         checked(validation.ValidateReplicationControllerCreate),
+			WarningsOnCreate: always(replicationControllerWarnings),
+			WarningsOnUpdate: ifRaised(replicationControllerWarnings),
 			PrepareForUpdate: func(_ context.Context, rc, old *corev1.ReplicationController) {
 				rc.Status = old.Status
 				raise(rc, old, rc.Spec, old.Spec)
@@ -57,4 +56,8 @@ func replicationControllers() Definition[*corev1.ReplicationController] {
 			}),
 		},
 	}
+}
+
+func replicationControllerWarnings(rc *corev1.ReplicationController) []string {
+	return warnOfTemplate(rc.Name, rc.Spec.Template)
 }
