@@ -102,7 +102,7 @@ func logQuery(o *corev1.PodLogOptions) url.Values {
 	if o.SinceTime != nil {
 		query.Set("sinceTime", o.SinceTime.Format(time.RFC3339))
 	}
-	if o.Stream != nil {
+	if o.Stream != nil && *o.Stream != corev1.LogStreamAll {
 		query.Set("stream", *o.Stream)
 	}
 	return query
