@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -94,7 +96,7 @@ func (synced) HasSynced() bool { return true }
 
 // after lets something happen soon, after everything else of the same source.
 func (s *simulation) after(source string, do func()) {
-	at := s.clock.Now().Add(rand.N(maxLag))
+	at := s.clock.Now().Add(time.Duration(s.rng.Int64N(int64(maxLag))))
 	if queue := s.later[source]; len(queue) > 0 && queue[len(queue)-1].at.After(at) {
 		at = queue[len(queue)-1].at
 	}
@@ -168,10 +170,11 @@ func (s *simulation) create() {
 }
 
 func (s *simulation) some() *corev1.Pod {
-	for _, p := range s.pods {
-		return p
+	names := slices.Sorted(maps.Keys(s.pods))
+	if len(names) == 0 {
+		return nil
 	}
-	return nil
+	return s.pods[names[s.rng.IntN(len(names))]]
 }
 
 func (s *simulation) deletePod() {
