@@ -1,6 +1,7 @@
 package lubberline
 
 import (
+	"encoding"
 	"fmt"
 	"os"
 	"reflect"
@@ -75,7 +76,7 @@ func sectionType(v reflect.Value) reflect.Value {
 		t = t.Elem()
 		v = reflect.Zero(t)
 	}
-	if t.Kind() != reflect.Struct {
+	if _, text := reflect.New(t).Interface().(encoding.TextUnmarshaler); text || t.Kind() != reflect.Struct {
 		return reflect.Value{}
 	}
 	return v
@@ -84,6 +85,9 @@ func sectionType(v reflect.Value) reflect.Value {
 // plainDefault is how the table writes a default, empty for none and for
 // sections.
 func plainDefault(v reflect.Value) string {
+	if s, ok := v.Interface().(fmt.Stringer); ok && !v.IsZero() && v.Kind() == reflect.Struct {
+		return s.String() // a network
+	}
 	if v.IsZero() || v.Kind() == reflect.Struct {
 		return ""
 	}

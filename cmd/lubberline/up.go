@@ -11,14 +11,14 @@ import (
 // over the file.
 type upFlags struct {
 	config, dataDir, http, forward, collectorHTTP string
-	check                                         bool
+	orchestrator, check                           bool
 }
 
 func upCommand() *cobra.Command {
 	var flags upFlags
 	defaults := up.DefaultConfig()
 	cmd := &cobra.Command{
-		Use: "up", Short: "Run collector and aggregator of this machine", Args: cobra.NoArgs,
+		Use: "up", Short: "Run pods on this machine and show what they do", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runUp(cmd, flags) },
 	}
 	f := cmd.Flags()
@@ -27,6 +27,7 @@ func upCommand() *cobra.Command {
 	f.StringVar(&flags.http, "http", defaults.Aggregator.HTTP, "address of the APIs")
 	f.StringVar(&flags.forward, "forward", defaults.Collector.Forward.Listen, "address of the input for Fluentd's forward protocol")
 	f.StringVar(&flags.collectorHTTP, "collector-http", defaults.Collector.HTTP, "address of /metrics and the kubelet's paths")
+	f.BoolVar(&flags.orchestrator, "orchestrator", defaults.Orchestrator.Enabled, "run pods; false is the monitoring alone")
 	f.BoolVar(&flags.check, "check-config", false, "check the configuration and exit")
 	return cmd
 }
@@ -45,6 +46,9 @@ func runUp(cmd *cobra.Command, flags upFlags) error {
 	given("http", flags.http, &cfg.Aggregator.HTTP)
 	given("forward", flags.forward, &cfg.Collector.Forward.Listen)
 	given("collector-http", flags.collectorHTTP, &cfg.Collector.HTTP)
+	if cmd.Flags().Changed("orchestrator") {
+		cfg.Orchestrator.Enabled = flags.orchestrator
+	}
 	if err := cfg.Validate(); err != nil || flags.check {
 		return err
 	}

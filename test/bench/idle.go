@@ -37,7 +37,7 @@ func idleWith(ctx context.Context, s *settings, n int) (u use, err error) {
 		return u, err
 	}
 	defer clean()
-	args := []string{"up", "--data-dir", filepath.Join(dir, "data")}
+	args := []string{"up", "--orchestrator=false", "--data-dir", filepath.Join(dir, "data")}
 	var addresses [3]string
 	for i, flag := range []string{"--http", "--forward", "--collector-http"} {
 		if addresses[i], err = freeAddress(); err != nil {

@@ -42,7 +42,7 @@ func up(t *testing.T, dir, configuration string) *machine {
 	http, collector, forward := freeAddress(t), freeAddress(t), freeAddress(t)
 	m := &machine{
 		api: api{t, "http://" + http}, collector: api{t, "http://" + collector}, forward: forward, dataDir: dir,
-		args: []string{"up", "--config", file, "--data-dir", filepath.Join(dir, "d"), "--http", http, "--collector-http", collector, "--forward", forward},
+		args: []string{"up", "--orchestrator=false", "--config", file, "--data-dir", filepath.Join(dir, "d"), "--http", http, "--collector-http", collector, "--forward", forward},
 	}
 	m.start()
 	return m
