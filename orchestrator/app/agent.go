@@ -1,12 +1,18 @@
 package app
 
 import (
+	"crypto/x509"
+	"net"
+	"net/http"
 	"net/netip"
 	"path/filepath"
+	"strconv"
 
 	"k8s.io/client-go/kubernetes"
 
 	agent "github.com/lubberline/lubberline/orchestrator/agent/app"
+	"github.com/lubberline/lubberline/orchestrator/agent/server"
+	"github.com/lubberline/lubberline/orchestrator/pki"
 )
 
 // dnsIndex is the DNS server's place among the cluster IPs.
@@ -30,6 +36,39 @@ func (a *App) buildAgent() error {
 		return err
 	}
 	a.parts = append(a.parts, part{"node agent", a.agent})
+	return a.buildKubelet(client)
+}
+
+// statsPaths are what the collector answers in the kubelet's place.
+var statsPaths = []string{"/stats/summary", "/metrics/cadvisor", "/metrics/resource"}
+
+// buildKubelet binds the kubelet's API of this machine.
+func (a *App) buildKubelet(client kubernetes.Interface) error {
+	certificate, err := a.server.PKI().Pair(pki.Request{
+		Name: "kubelet-server", User: "system:node:" + a.o.Node, Groups: []string{"system:nodes"},
+		Hosts: []string{a.o.Node, a.address.String(), "127.0.0.1", "localhost"},
+	})
+	if err != nil {
+		return err
+	}
+	authorities := x509.NewCertPool()
+	authorities.AppendCertsFromPEM(a.server.PKI().CA())
+	handlers := map[string]http.Handler{}
+	for _, path := range statsPaths {
+		if a.o.Stats != nil {
+			handlers[path] = a.o.Stats
+		}
+	}
+	kubelet, err := server.New(server.Options{
+		Address: net.JoinHostPort(a.address.String(), strconv.Itoa(a.cfg.KubeletPort)), NodeName: a.o.Node,
+		Certificate: certificate.Certificate, ClientCAs: func() *x509.CertPool { return authorities },
+		Client: client, Pods: a.agent.Pods(), Runtime: a.agent.Runtime(), Handlers: handlers,
+		Logger: a.logger("kubelet"), Registerer: a.o.Registerer,
+	})
+	if err != nil {
+		return err
+	}
+	a.parts = append(a.parts, part{"kubelet API", kubelet})
 	return nil
 }
 

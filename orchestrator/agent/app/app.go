@@ -176,6 +176,9 @@ func (a *App) Ready() <-chan struct{} { return a.node.Ready() }
 // Pods are the pods of this node.
 func (a *App) Pods() *worker.Pods { return a.pods }
 
+// Runtime is the container runtime.
+func (a *App) Runtime() *cri.Client { return a.runtime }
+
 // Run works until ctx ends. Containers are left running.
 func (a *App) Run(ctx context.Context) error {
 	defer a.close()
