@@ -189,6 +189,7 @@ func (p *Prober) Remove(uid types.UID) {
 			p.end(c)
 		}
 	}
+	p.metrics.byContainer.DeletePartialMatch(prometheus.Labels{"pod_uid": string(uid)})
 }
 
 // Ready is the readiness probe's verdict.

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
@@ -135,9 +136,11 @@ func TestReadinessThresholdsAndDelay(t *testing.T) {
 		ready, known = r.Ready("x")
 		require.True(t, !ready && known)
 		require.Equal(t, 1, r.drain())
+		require.Equal(t, 2, testutil.CollectAndCount(r.Collector()), "successes and failures")
 		r.Remove("u1")
 		_, known = r.Ready("x")
 		require.False(t, known)
+		require.Zero(t, testutil.CollectAndCount(r.Collector()))
 	})
 }
 

@@ -163,5 +163,5 @@ func (p *Prober) report(t target, k kind, r result, err error) {
 	case r.warning:
 		p.o.Events.Eventf(t.reference(), corev1.EventTypeWarning, "ProbeWarning", "%s probe warning: %s", k, r.output)
 	}
-	p.metrics.probes.WithLabelValues(string(k), outcome).Inc()
+	p.metrics.count(t, k, outcome)
 }

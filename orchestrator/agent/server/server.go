@@ -76,6 +76,7 @@ type Server struct {
 	auth     *auth
 	metrics  *metrics
 	set      ownmetrics.Set
+	streams  conns
 }
 
 // New binds the address.
@@ -105,6 +106,7 @@ func New(o Options) (*Server, error) {
 			ClientAuth:     tls.RequestClientCert, // checked by the authentication
 			MinVersion:     tls.VersionTLS12,
 		},
+		ConnContext: withConn,
 	}
 	return s, nil
 }
@@ -115,7 +117,7 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 // Run serves until ctx ends. Streams that are open then are cut.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.set.Unregister()
-	stop := context.AfterFunc(ctx, func() { _ = s.http.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = s.http.Close(); s.streams.cut() })
 	defer stop()
 	err := s.http.ServeTLS(s.listener, "", "")
 	if errors.Is(err, http.ErrServerClosed) {

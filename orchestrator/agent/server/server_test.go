@@ -124,6 +124,7 @@ type rig struct {
 	reviews atomic.Int32 // questions to the API server
 	serving atomic.Pointer[tls.Certificate]
 	healthy error
+	stop    context.CancelFunc
 }
 
 func newRig(t *testing.T) *rig {
@@ -159,6 +160,7 @@ func newRig(t *testing.T) *rig {
 	require.NoError(t, err)
 	r.address = s.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
+	r.stop = cancel
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
@@ -401,6 +403,24 @@ func TestStreams(t *testing.T) {
 	f("websocket", "/portForward/ns/p/u1?port=80&port=443", "/portforward/token")
 	require.Equal(t, []int32{80, 443}, r.forward.Port)
 	require.Equal(t, "box", r.forward.PodSandboxId)
+}
+
+func TestStreamsAreCutAtTheEnd(t *testing.T) {
+	r := newRig(t)
+	r.stream = echo(t)
+	conn, err := tls.Dial("tcp", r.address, r.admin(t))
+	require.NoError(t, err)
+	defer conn.Close()
+	fmt.Fprint(conn, "POST /attach/ns/p/c?output=1 HTTP/1.1\r\nHost: node\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nContent-Length: 0\r\n\r\n")
+	in := bufio.NewReader(conn)
+	_, err = http.ReadResponse(in, nil)
+	require.NoError(t, err)
+	line, err := in.ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "/attach/token\n", line)
+	r.stop()
+	_, err = in.ReadByte()
+	require.Error(t, err)
 }
 
 func TestStreamsThatAreRefused(t *testing.T) {

@@ -139,7 +139,7 @@ func (s *Server) proxy(w http.ResponseWriter, r *http.Request, to string, err er
 		http.Error(w, fmt.Sprintf("the container runtime gives no address to stream from: %q", to), http.StatusInternalServerError)
 		return
 	}
-	proxy.NewUpgradeAwareHandler(u, nil, false, true, responder{s}).ServeHTTP(w, r)
+	s.streams.during(w, r, proxy.NewUpgradeAwareHandler(u, nil, false, true, responder{s}))
 }
 
 func httpCode(err error) int {

@@ -2,9 +2,12 @@ package volume
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -110,14 +113,46 @@ func (m *Manager) Run(ctx context.Context) error {
 	defer m.set.Unregister()
 	stop := context.AfterFunc(ctx, m.refresh.ShutDown)
 	defer stop()
+	var workers sync.WaitGroup
+	for range refreshers {
+		workers.Go(func() { m.refreshAll(ctx) })
+	}
+	workers.Wait()
+	return nil
+}
+
+// refreshers is how many pods are written at the same time: one that waits for
+// its token keeps few others waiting.
+const refreshers = 4
+
+func (m *Manager) refreshAll(ctx context.Context) {
 	for {
 		uid, end := m.refresh.Get()
 		if end {
-			return nil
+			return
 		}
 		m.refreshPod(ctx, uid)
 		m.refresh.Done(uid)
 	}
+}
+
+// OnDisk lists the pods that have a folder, also those of before a restart that
+// nobody has unmounted yet.
+func (m *Manager) OnDisk() ([]types.UID, error) {
+	entries, err := os.ReadDir(filepath.Join(m.o.Root, "pods"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the pods on disk: %w", err)
+	}
+	var uids []types.UID
+	for _, e := range entries {
+		if e.IsDir() {
+			uids = append(uids, types.UID(e.Name()))
+		}
+	}
+	return uids, nil
 }
 
 // PodDir is the folder of everything that belongs to the pod.
