@@ -31,7 +31,7 @@ func Remove(ctx context.Context, o Options) error {
 	if id, ok := daemon.running(); ok {
 		errs = append(errs, removePods(ctx, r.Socket()), daemon.end(ctx, id))
 	}
-	errs = append(errs, unmountBelow(o.StateDir), unmountBelow(o.DataDir), os.RemoveAll(o.StateDir), o.Network.Remove())
+	errs = append(errs, UnmountBelow(o.StateDir), UnmountBelow(o.DataDir), os.RemoveAll(o.StateDir), o.Network.Remove())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("remove the container runtime: %w", err)
 	}
@@ -71,8 +71,8 @@ func removePod(ctx context.Context, client cri.RuntimeServiceClient, id string) 
 	return nil
 }
 
-// unmountBelow undoes every mount below the directory, the deepest first.
-func unmountBelow(dir string) error {
+// UnmountBelow undoes every mount below the directory, the deepest first.
+func UnmountBelow(dir string) error {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return err
