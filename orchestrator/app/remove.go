@@ -9,14 +9,24 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/lubberline/lubberline/orchestrator/runtime"
 )
+
+// removeBound is how long ending everything may take.
+const removeBound = 3 * time.Minute
 
 // Remove ends the pods of an orchestrator that does not run any more, its
 // container runtime, network and control groups. Objects and images stay in
 // dataDir: the next start makes the pods again.
 func Remove(ctx context.Context, c Config, dataDir string, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, removeBound)
+	defer cancel()
 	options, err := RuntimeOptions(c, dataDir, log)
 	if err != nil {
 		return err
@@ -25,22 +35,35 @@ func Remove(ctx context.Context, c Config, dataDir string, log *slog.Logger) err
 	if err != nil {
 		return err
 	}
-	return removeCgroups(filepath.Join(c.Runtime.CgroupRoot, "kubepods"))
+	return removeCgroups(ctx, filepath.Join(c.Runtime.CgroupRoot, "kubepods"))
 }
 
-// removeCgroups removes the groups of pods, which are empty, in every hierarchy.
-func removeCgroups(group string) error {
+// removeCgroups removes the groups of pods in every hierarchy, and kills what a
+// runtime that lost its memory has left in them.
+func removeCgroups(ctx context.Context, group string) error {
 	roots, err := filepath.Glob("/sys/fs/cgroup/*" + group)
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for _, root := range append(roots, "/sys/fs/cgroup"+group) {
-		errs = append(errs, removeTree(root))
+	roots = append(roots, "/sys/fs/cgroup"+group)
+	for {
+		var left error
+		for _, root := range roots {
+			left = errors.Join(left, removeTree(root))
+		}
+		if left == nil {
+			return nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond): // the killed take a moment to end
+		case <-ctx.Done():
+			return left
+		}
 	}
-	return errors.Join(errs...)
 }
 
+// removeTree removes the groups from the leaves up; the error is of the first
+// that cannot be removed yet.
 func removeTree(root string) error {
 	var dirs []string
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -52,11 +75,26 @@ func removeTree(root string) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
 	for _, dir := range slices.Backward(dirs) {
-		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, fmt.Errorf("remove control group: %w", err))
+		err := os.Remove(dir)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		killAll(filepath.Join(dir, "cgroup.procs"))
+		return fmt.Errorf("remove control group: %w", err)
+	}
+	return nil
+}
+
+// killAll kills the processes that the file lists.
+func killAll(file string) {
+	list, err := os.ReadFile(file)
+	if err != nil {
+		return
+	}
+	for line := range strings.FieldsSeq(string(list)) {
+		if pid, err := strconv.Atoi(line); err == nil {
+			_ = unix.Kill(pid, unix.SIGKILL)
 		}
 	}
-	return errors.Join(errs...)
 }
