@@ -1,37 +1,28 @@
 package app
 
 import (
-	"fmt"
+	"context"
 
-	"github.com/lubberline/lubberline/orchestrator/controller/deployment"
-	"github.com/lubberline/lubberline/orchestrator/controller/replication"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/lubberline/lubberline/orchestrator/controller"
 )
 
-// buildWorkloads makes the controllers of pods.
+// runFunc is a part that is a function.
+type runFunc func(context.Context) error
+
+// Run implements runner.
+func (f runFunc) Run(ctx context.Context) error { return f(ctx) }
+
+// buildWorkloads makes the controllers of pods, services and nodes.
 func (a *App) buildWorkloads() error {
-	informers, log, r := a.server.Informers(), a.logger, a.o.Registerer
-	replicas := func(component string) replication.Options {
-		return replication.Options{Client: a.client, Informers: informers, Events: a.events.of(component, ""), Logger: log(component), Registerer: r}
+	all, err := controller.All(controller.Options{
+		Client: a.client, Informers: a.server.Informers(),
+		Events: func(component string) record.EventRecorder { return a.events.of(component, "") },
+		Logger: a.logger("controllers"), Registerer: a.o.Registerer,
+	})
+	for _, c := range all {
+		a.parts = append(a.parts, part{c.Name, runFunc(c.Run)})
 	}
-	for _, c := range []struct {
-		name  string
-		build func() (runner, error)
-	}{
-		{"replication controllers", func() (runner, error) {
-			return replication.NewReplicationControllers(replicas("replication-controller"))
-		}},
-		{"replica sets", func() (runner, error) { return replication.NewReplicaSets(replicas("replicaset-controller")) }},
-		{"deployments", func() (runner, error) {
-			return deployment.New(deployment.Options{
-				Client: a.client, Informers: informers, Events: a.events.of("deployment-controller", ""), Logger: log("deployment"), Registerer: r,
-			})
-		}},
-	} {
-		controller, err := c.build()
-		if err != nil {
-			return fmt.Errorf("controller of %s: %w", c.name, err)
-		}
-		a.parts = append(a.parts, part{c.name, controller})
-	}
-	return nil
+	return err
 }
