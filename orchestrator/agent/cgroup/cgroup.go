@@ -7,8 +7,12 @@ package cgroup
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -126,6 +130,30 @@ func (t *Tree) Remove(uid types.UID) error {
 	defer t.mu.Unlock()
 	delete(t.pods, uid)
 	return t.weigh(have.class)
+}
+
+// Pods are the pods that have a group, of an earlier agent too.
+func (t *Tree) Pods() ([]types.UID, error) {
+	var uids []types.UID
+	for _, parent := range []string{t.o.Root, path.Join(t.o.Root, bestEffort), path.Join(t.o.Root, burstable)} {
+		m, err := open(parent, cgroups.Resources{})
+		if err != nil {
+			return nil, err
+		}
+		for _, dir := range m.GetPaths() {
+			entries, err := os.ReadDir(dir)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, fmt.Errorf("list control groups below %s: %w", parent, err)
+			}
+			for _, entry := range entries {
+				uid, ok := strings.CutPrefix(entry.Name(), "pod")
+				if ok && entry.IsDir() && !slices.Contains(uids, types.UID(uid)) {
+					uids = append(uids, types.UID(uid))
+				}
+			}
+		}
+	}
+	return uids, nil
 }
 
 // weigh gives the burstable class the weight of what its pods asked for

@@ -31,6 +31,9 @@ type Input struct {
 	Seen *observed.Pod
 	// Waiting says by container name why it does not run.
 	Waiting map[string]v1.ContainerStateWaiting
+	// Replaced are the containers that were ended to be made anew, by name:
+	// whatever the restart policy, they start again.
+	Replaced map[string]bool
 	// Starting is the container that is being started: until its postStart
 	// hook has returned it does not show as running. "" for none.
 	Starting string
@@ -132,7 +135,7 @@ func PodIPs(pod *v1.Pod, seen *observed.Pod, hostIPs []string) []string {
 
 // setPhase sets the phase, and the reason and message that belong to it.
 func setPhase(s *v1.PodStatus, in Input) {
-	s.Phase = phase(in.Pod, s, in.Terminated)
+	s.Phase = phase(in.Pod, s, in.Terminated, in.Replaced)
 	before := in.Old.Phase
 	if podutil.IsTerminalPhase(in.Pod.Status.Phase) {
 		before = in.Pod.Status.Phase

@@ -8,13 +8,15 @@ import (
 
 // tally counts a pod's containers by what they do.
 type tally struct {
+	replaced                                             map[string]bool
 	unknown, running, waiting, stopped, succeeded, final int
 	pendingInit, failedInit, pendingSidecars             int
 }
 
-// phase is a pod's phase by its container statuses.
-func phase(pod *v1.Pod, s *v1.PodStatus, terminated bool) v1.PodPhase {
-	var t tally
+// phase is a pod's phase by its container statuses; replaced are containers
+// that start again whatever the policy.
+func phase(pod *v1.Pod, s *v1.PodStatus, terminated bool, replaced map[string]bool) v1.PodPhase {
+	t := tally{replaced: replaced}
 	for i := range pod.Spec.InitContainers {
 		t.addInit(&pod.Spec.InitContainers[i], pod, s)
 	}
@@ -94,7 +96,7 @@ func (t *tally) add(spec *v1.Container, pod *v1.Pod, s *v1.ContainerStatus) {
 		return
 	}
 	t.stopped++
-	if !Restarts(spec, pod, end.ExitCode) {
+	if !t.replaced[spec.Name] && !Restarts(spec, pod, end.ExitCode) {
 		t.final++
 	}
 	if s.State.Terminated != nil && end.ExitCode == 0 {

@@ -146,7 +146,7 @@ func (p *Pods) relist(ctx context.Context) {
 	}
 	for uid := range listing {
 		if !known[uid] && p.workers[uid] == nil {
-			p.worker(uid, "", "").poke()
+			p.hire(uid, nil)
 		}
 	}
 }

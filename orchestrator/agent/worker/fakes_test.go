@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -64,17 +66,28 @@ func (h *held) all() []types.UID {
 	return slices.Sorted(maps.Keys(h.uids))
 }
 
-type fakeVolumes struct{ *held }
+type fakeVolumes struct {
+	*held
+	dir string
+}
 
 func (f fakeVolumes) Mount(_ context.Context, pod *v1.Pod) (map[string]Mounted, error) {
+	if err := os.MkdirAll(filepath.Join(f.dir, string(pod.UID)), 0o700); err != nil {
+		return nil, err
+	}
 	return nil, f.take(pod.UID)
 }
 
 func (f fakeVolumes) SubPath(context.Context, *v1.Pod, *v1.Container, int, Mounted, string) (string, error) {
 	return "", errors.New("not used")
 }
-func (f fakeVolumes) Update(*v1.Pod)                                 {}
-func (f fakeVolumes) Unmount(_ context.Context, uid types.UID) error { return f.give(uid) }
+func (f fakeVolumes) Update(*v1.Pod) {}
+func (f fakeVolumes) Unmount(_ context.Context, uid types.UID) error {
+	if err := f.give(uid); err != nil {
+		return err
+	}
+	return os.RemoveAll(filepath.Join(f.dir, string(uid)))
+}
 
 type fakeCgroups struct{ *held }
 
@@ -82,6 +95,7 @@ func (f fakeCgroups) Ensure(pod *v1.Pod) (string, error) {
 	return "/kubepods/pod" + string(pod.UID), f.take(pod.UID)
 }
 func (f fakeCgroups) Remove(uid types.UID) error { return f.give(uid) }
+func (f fakeCgroups) Pods() ([]types.UID, error) { return f.all(), nil }
 
 type fakeEnvironment struct{ hosts string }
 
@@ -285,7 +299,7 @@ func newNode(t testing.TB) *node {
 func (n *node) start() {
 	n.events = record.NewFakeRecorder(10000)
 	pods, err := New(Options{
-		Runtime: n.runtime, Volumes: fakeVolumes{n.volumes}, Environment: fakeEnvironment{"/etc/hostname"}, Images: fakeImages{},
+		Runtime: n.runtime, Volumes: fakeVolumes{n.volumes, n.logs + "/pods"}, Environment: fakeEnvironment{"/etc/hostname"}, Images: fakeImages{},
 		Prober: n.prober, Cgroups: fakeCgroups{n.cgroups}, Writer: n.api, Events: n.events,
 		Node: func() *v1.Node { return n.spec }, HostIPs: []string{"192.0.2.1"}, ClusterDomain: "cluster.local",
 		PodsDir: n.logs + "/pods", LogDir: n.logs + "/logs", MemoryBytes: 8 << 30, Logger: slog.New(slog.DiscardHandler),

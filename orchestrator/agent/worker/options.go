@@ -43,6 +43,8 @@ type Cgroups interface {
 	// Remove takes the group of the pod away, ending what still runs in it. It
 	// may be called for a pod that has none.
 	Remove(uid types.UID) error
+	// Pods are the pods that have a group, of an earlier agent too.
+	Pods() ([]types.UID, error)
 }
 
 // StatusWriter brings statuses to the API; see status.Writer. Its methods do

@@ -70,9 +70,12 @@ func (p *Pods) Run(ctx context.Context) {
 // Update tells of a pod's object, new or changed.
 func (p *Pods) Update(pod *v1.Pod) {
 	p.mu.Lock()
-	w := p.worker(pod.UID, pod.Namespace, pod.Name)
-	p.mu.Unlock()
-	w.post(func(m *inbox) { m.pod = pod })
+	defer p.mu.Unlock()
+	if w := p.workers[pod.UID]; w != nil {
+		w.post(func(m *inbox) { m.pod = pod })
+		return
+	}
+	p.hire(pod.UID, pod)
 }
 
 // Delete tells that a pod's object is gone; pod is the last that was known.
@@ -89,26 +92,31 @@ func (p *Pods) Delete(pod *v1.Pod) {
 // on what the runtime has of other pods is ended.
 func (p *Pods) Synced() {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.synced = true
-	p.mu.Unlock()
+	if !p.closed {
+		p.running.Go(func() { p.sweep(p.ctx) })
+	}
 }
 
-// worker finds or makes the pod's worker; mu is held.
-func (p *Pods) worker(uid types.UID, namespace, name string) *worker {
-	if w := p.workers[uid]; w != nil {
-		return w
+// hire makes the pod's worker; mu is held. A worker must know from its first
+// moment whether the API has the pod: pod is nil for one that it does not have.
+func (p *Pods) hire(uid types.UID, pod *v1.Pod) {
+	log := p.o.Logger.With("pod_uid", uid)
+	if pod != nil {
+		log = log.With("namespace", pod.Namespace, "pod", pod.Name)
 	}
-	w := newWorker(p, uid, p.o.Logger.With("namespace", namespace, "pod", name, "pod_uid", uid))
+	w := newWorker(p, uid, log)
+	w.inbox.pod = pod
 	p.workers[uid] = w
 	p.metrics.pods.Set(float64(len(p.workers)))
 	if p.closed {
-		return w
+		return
 	}
 	p.running.Go(func() {
 		w.run(p.ctx)
 		p.dismiss(w)
 	})
-	return w
 }
 
 // dismiss forgets a worker that has ended. Objects that came after its last
@@ -123,8 +131,7 @@ func (p *Pods) dismiss(w *worker) {
 	mail := w.inbox
 	w.mu.Unlock()
 	if mail.pod != nil && !mail.gone && !p.closed {
-		next := p.worker(w.uid, mail.pod.Namespace, mail.pod.Name)
-		next.post(func(m *inbox) { m.pod = mail.pod })
+		p.hire(w.uid, mail.pod)
 	}
 }
 

@@ -139,7 +139,7 @@ func (w *worker) sync(ctx context.Context) (next time.Time, over bool) {
 	w.takeObject(mail)
 	if mail.dirty || w.seen == nil {
 		if err := w.read(ctx); err != nil {
-			return w.readFailed(err), false
+			return w.readFailed(err, mail), false
 		}
 	}
 	if w.pod == nil {
@@ -228,12 +228,19 @@ const (
 	lastReadPause  = 2 * time.Second
 )
 
-// readFailed leaves everything as it is: nothing is decided on old knowledge.
-func (w *worker) readFailed(err error) time.Time {
+// readFailed leaves everything as it is, the mail included: nothing is decided
+// on old knowledge.
+func (w *worker) readFailed(err error, mail inbox) time.Time {
 	w.readDelay = min(max(2*w.readDelay, firstReadPause), lastReadPause)
 	w.log.Debug("runtime not asked", "error", err, "again_in", w.readDelay)
 	w.mu.Lock()
 	w.inbox.dirty = true
+	w.inbox.gone = w.inbox.gone || mail.gone
+	if w.inbox.evict == nil {
+		w.inbox.evict = mail.evict
+	} else if mail.evict != nil {
+		close(mail.evict.done) // one eviction is enough
+	}
 	w.mu.Unlock()
 	return time.Now().Add(w.readDelay)
 }
@@ -351,7 +358,7 @@ func (w *worker) show() {
 
 func (w *worker) makeStatus() v1.PodStatus {
 	in := status.Input{
-		Pod: w.pod, Old: w.status, Seen: w.seen, Waiting: w.waiting(),
+		Pod: w.pod, Old: w.status, Seen: w.seen, Waiting: w.waiting(), Replaced: w.replaced(),
 		Verdicts: w.o.Prober, HostIPs: w.o.HostIPs,
 		SandboxUsable: usableSandbox(w.pod, w.seen) != nil, Now: time.Now(),
 	}
@@ -375,4 +382,17 @@ func (w *worker) waiting() map[string]v1.ContainerStateWaiting {
 		}
 	}
 	return waiting
+}
+
+// replaced are the names of containers that were ended to be made anew and are
+// not there again yet.
+func (w *worker) replaced() map[string]bool {
+	names := make(map[string]bool)
+	for i := range w.seen.Containers {
+		c := &w.seen.Containers[i]
+		if w.starts.replaced[c.ID] && w.seen.Latest(c.Name).ID == c.ID {
+			names[c.Name] = true
+		}
+	}
+	return names
 }
