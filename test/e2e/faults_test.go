@@ -180,7 +180,7 @@ func (a api) sampledAfter(prefix string, count int, after time.Time) error {
 // expectSmall wants the most memory that the program has ever had in bounds.
 func (m *machine) expectSmall() {
 	m.api.t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.p.PID()))
 	require.NoError(m.api.t, err)
 	_, rest, _ := strings.Cut(string(text), "VmHWM:")
 	var kib int
