@@ -3,6 +3,7 @@ package validation
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
 	v1 "k8s.io/api/core/v1"
 )
 
@@ -140,4 +141,19 @@ func TestExternallyAccessible(t *testing.T) {
 			t.Errorf("%s: %v", kind, got)
 		}
 	}
+}
+
+func TestServiceWarnings(t *testing.T) {
+	f := func(object string, want ...string) {
+		t.Helper()
+		require.Equal(t, want, ServiceWarnings(parse[*v1.Service](t, object)))
+	}
+	f(serviceOf("ClusterIP", "  clusterIP: 10.96.0.1\n  clusterIPs: [10.96.0.1]\n"+webPort))
+	f(serviceOf("ClusterIP", "  clusterIP: 010.96.0.1\n  clusterIPs: [010.96.0.1]\n  externalName: a\n"+webPort),
+		`spec.clusterIPs[0]: non-standard IP address "010.96.0.1" is invalid: use "10.96.0.1"`,
+		`spec.externalName is ignored when spec.type is not "ExternalName"`)
+	f(serviceOf("ClusterIP", "  clusterIP: None\n  clusterIPs: [None]\n  externalIPs: [1.2.3.4]\n"+webPort),
+		"spec.externalIPs is ignored for headless services")
+	f(serviceOf("ExternalName", "  externalName: a\n  externalIPs: [1.2.3.4]\n"),
+		`spec.externalIPs is ignored when spec.type is "ExternalName"`)
 }

@@ -36,8 +36,10 @@ type scaled[T object] struct {
 
 // scaleOf makes the /scale subresource of a kind.
 func scaleOf[T object](s scaled[T]) func(*genericregistry.Store, *Environment) rest.Storage {
-	return func(store *genericregistry.Store, _ *Environment) rest.Storage {
-		return &scaleREST[T]{store: store, scaled: s}
+	return func(store *genericregistry.Store, e *Environment) rest.Storage {
+		return &scaleREST[T]{
+			store: store, scaled: s, TableConvertor: e.Tables.For(autoscalingv1.SchemeGroupVersion.WithResource("scales").GroupResource()),
+		}
 	}
 }
 
@@ -46,6 +48,7 @@ func scaleOf[T object](s scaled[T]) func(*genericregistry.Store, *Environment) r
 type scaleREST[T object] struct {
 	store *genericregistry.Store
 	scaled[T]
+	rest.TableConvertor
 }
 
 var (
@@ -62,11 +65,6 @@ func (r *scaleREST[T]) Destroy() {}
 // GroupVersionKind is autoscaling's, in every group.
 func (r *scaleREST[T]) GroupVersionKind(schema.GroupVersion) schema.GroupVersionKind {
 	return autoscalingv1.SchemeGroupVersion.WithKind("Scale")
-}
-
-// ConvertToTable shows what Kubernetes shows of scales.
-func (r *scaleREST[T]) ConvertToTable(ctx context.Context, obj, options runtime.Object) (*metav1.Table, error) {
-	return rest.NewDefaultTableConvertor(r.version.WithResource(r.resource).GroupResource()).ConvertToTable(ctx, obj, options)
 }
 
 // Get is the scale of the named object.

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
+	netutils "k8s.io/utils/net"
 )
 
 // Why an address or port cannot be had, in Kubernetes' words.
@@ -52,7 +53,7 @@ type claims struct {
 func claimsOf(s *corev1.Service) (c claims) {
 	if s.Spec.Type != corev1.ServiceTypeExternalName {
 		for _, ip := range s.Spec.ClusterIPs {
-			if a, err := netip.ParseAddr(ip); err == nil {
+			if a, ok := parseIP(ip); ok {
 				c.ips = append(c.ips, a)
 			}
 		}
@@ -66,6 +67,13 @@ func claimsOf(s *corev1.Service) (c claims) {
 		c.ports = append(c.ports, s.Spec.HealthCheckNodePort)
 	}
 	return c
+}
+
+// parseIP reads an address as leniently as the API always has: with leading
+// zeros.
+func parseIP(text string) (netip.Addr, bool) {
+	a, ok := netip.AddrFromSlice(netutils.ParseIPSloppy(text))
+	return a.Unmap(), ok
 }
 
 // load reads what services have, once. The caller holds mu.

@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -147,8 +146,8 @@ func (h *serviceHooks) takeIPs(s *corev1.Service, have claims, taken *claims) er
 		return nil
 	}
 	for _, text := range s.Spec.ClusterIPs {
-		ip, err := netip.ParseAddr(text)
-		if err != nil {
+		ip, ok := parseIP(text)
+		if !ok {
 			return apierrors.NewInternalError(fmt.Errorf("failed to parse service IP %q", text))
 		}
 		if slices.Contains(have.ips, ip) {

@@ -19,6 +19,8 @@ func services() Definition[*corev1.Service] {
 		Main: Strategy[*corev1.Service]{
 			PrepareForCreate: func(_ context.Context, s *corev1.Service) { s.Status = corev1.ServiceStatus{} },
 			Validate:         checked(validation.ValidateServiceCreate),
+			WarningsOnCreate: always(validation.ServiceWarnings),
+			WarningsOnUpdate: func(_ context.Context, s, _ *corev1.Service) []string { return validation.ServiceWarnings(s) },
 			PrepareForUpdate: prepareService,
 			ValidateUpdate:   checkedUpdate(validation.ValidateServiceUpdate),
 			CreateOnUpdate:   true,

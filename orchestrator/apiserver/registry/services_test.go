@@ -127,6 +127,15 @@ func TestHeadlessServices(t *testing.T) {
 	require.Len(t, prefer.Spec.ClusterIPs, 1)
 }
 
+func TestAddressWithLeadingZeros(t *testing.T) {
+	_, c := start(t)
+	services := c.CoreV1().Services("default")
+	_, err := services.Create(t.Context(), service("sloppy", func(s *corev1.ServiceSpec) { s.ClusterIP = "010.096.005.005" }), create)
+	require.NoError(t, err)
+	_, err = services.Create(t.Context(), service("exact", func(s *corev1.ServiceSpec) { s.ClusterIP = "10.96.5.5" }), create)
+	require.ErrorContains(t, err, "provided IP is already allocated")
+}
+
 func TestPortsOfOneNumberShareANodePort(t *testing.T) {
 	_, c := start(t)
 	made, err := c.CoreV1().Services("default").Create(t.Context(), service("dns", func(s *corev1.ServiceSpec) {

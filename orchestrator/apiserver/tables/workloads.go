@@ -6,6 +6,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -17,6 +18,15 @@ func (t *Tables) addWorkloads(now func() time.Time) {
 	t.addReplicas(now)
 	t.addDeployments(now)
 	t.addDaemonSets(now)
+	spec, status := autoscalingv1.ScaleSpec{}.SwaggerDoc(), autoscalingv1.ScaleStatus{}.SwaggerDoc()
+	add(t, now, "autoscaling", "scales", []metav1.TableColumnDefinition{
+		text("Name", metav1.ObjectMeta{}.SwaggerDoc()["name"]),
+		number("Desired", spec["replicas"]),
+		number("Available", status["replicas"]),
+		ageColumn(),
+	}, func(s *autoscalingv1.Scale, now time.Time) row {
+		return cells(s.Name, int64(s.Spec.Replicas), int64(s.Status.Replicas), since(s.CreationTimestamp, now))
+	})
 	add(t, now, "apps", "controllerrevisions", []metav1.TableColumnDefinition{
 		nameColumn(),
 		text("Controller", "Controller of the object"),
