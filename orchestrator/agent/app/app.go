@@ -11,16 +11,20 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/lubberline/lubberline/orchestrator/agent/cgroup"
+	"github.com/lubberline/lubberline/orchestrator/agent/containerlog"
 	"github.com/lubberline/lubberline/orchestrator/agent/cri"
 	"github.com/lubberline/lubberline/orchestrator/agent/environment"
 	"github.com/lubberline/lubberline/orchestrator/agent/environment/downward"
+	"github.com/lubberline/lubberline/orchestrator/agent/eviction"
 	"github.com/lubberline/lubberline/orchestrator/agent/image"
 	"github.com/lubberline/lubberline/orchestrator/agent/node"
 	"github.com/lubberline/lubberline/orchestrator/agent/probe"
 	"github.com/lubberline/lubberline/orchestrator/agent/reference"
+	"github.com/lubberline/lubberline/orchestrator/agent/server"
 	"github.com/lubberline/lubberline/orchestrator/agent/status"
 	"github.com/lubberline/lubberline/orchestrator/agent/volume"
 	"github.com/lubberline/lubberline/orchestrator/agent/worker"
@@ -37,6 +41,9 @@ type App struct {
 	writer  *status.Writer
 	node    *node.Node
 	pods    *worker.Pods
+	evict   *eviction.Manager
+	rotator *containerlog.Rotator
+	server  *server.Server // nil without a certificate
 	watch   cache.SharedIndexInformer
 	// told says that every pod of the first list was handed on.
 	told cache.InformerSynced
@@ -61,7 +68,7 @@ func New(o Options) (_ *App, err error) {
 			a.close()
 		}
 	}()
-	for _, build := range []func(node.Host) error{a.buildRuntime, a.buildNode, a.buildSurroundings, a.buildPods} {
+	for _, build := range []func(node.Host) error{a.buildRuntime, a.buildNode, a.buildSurroundings, a.buildPods, a.buildCare, a.buildServer} {
 		if err := build(host); err != nil {
 			return nil, fmt.Errorf("node agent: %w", err)
 		}
@@ -95,7 +102,7 @@ func (a *App) buildNode(host node.Host) (err error) {
 		Client: a.o.Client, Runtime: a.runtime, Images: a.runtime.Images, Events: a.o.Events,
 		Name: a.o.NodeName, Addresses: a.o.Addresses, PodCIDRs: a.o.PodCIDRs, Labels: a.o.Labels, Taints: a.o.Taints,
 		Host: host, Reserved: a.o.Reserved, Port: a.o.Port, Version: a.o.Version,
-		Logger: a.o.Logger.With("part", "node"), Registerer: a.o.Registerer,
+		Pressure: a.pressure, Logger: a.o.Logger.With("part", "node"), Registerer: a.o.Registerer,
 	})
 	return err
 }
@@ -162,7 +169,7 @@ func (a *App) buildPods(host node.Host) error {
 	a.pods, err = worker.New(worker.Options{
 		Runtime: a.runtime, ImageUsers: a.runtime.Images, Volumes: a.volumes, Environment: surroundings, Images: a.images,
 		Prober: a.prober, Cgroups: groups, Writer: a.writer, Events: a.o.Events, Node: a.node.Get,
-		HostIPs: a.o.Addresses, ClusterDomain: a.o.ClusterDomain,
+		Admit: func(pod *v1.Pod) (string, string, bool) { return a.evict.Admit(pod) }, HostIPs: a.o.Addresses, ClusterDomain: a.o.ClusterDomain,
 		PodsDir: filepath.Join(a.o.Root, "pods"), LogDir: a.o.LogDir, SeccompDir: filepath.Join(a.o.Root, "seccomp"),
 		MemoryBytes: host.MemoryBytes, Starts: a.o.Starts,
 		Logger: a.o.Logger.With("part", "pods"), Registerer: a.o.Registerer,
@@ -188,6 +195,12 @@ func (a *App) Run(ctx context.Context) error {
 	parts.Go(func() { a.pods.Run(ctx) })
 	parts.Go(func() { a.report("volumes", a.volumes.Run(ctx)) })
 	parts.Go(func() { a.report("images", a.images.Run(ctx)) })
+	parts.Go(func() { a.report("eviction", a.evict.Run(ctx)) })
+	parts.Go(func() { a.report("log rotation", a.rotator.Run(ctx)) })
+	parts.Go(func() { a.hearPressure(ctx) })
+	if a.server != nil {
+		parts.Go(func() { a.report("server", a.server.Run(ctx)) })
+	}
 	parts.Go(func() { a.report("node", a.node.Run(ctx)) })
 	parts.Go(func() { a.watch.Run(ctx.Done()) })
 	parts.Go(func() {

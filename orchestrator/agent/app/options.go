@@ -2,9 +2,12 @@ package app
 
 import (
 	"cmp"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"path/filepath"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,6 +47,12 @@ type Options struct {
 	ResolvConf    string
 	// Port is where the agent serves the kubelet's API; 10250 when zero.
 	Port int32
+	// Certificate is the server's, asked for with each connection, and ClientCAs
+	// those of its clients' certificates. Without a certificate nothing is served.
+	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	ClientCAs   func() *x509.CertPool
+	// Handlers serve more paths, such as /metrics/cadvisor and /stats/.
+	Handlers map[string]http.Handler
 	// Reserved is what pods may not take of the machine; may be nil.
 	Reserved v1.ResourceList
 	// Cgroup is the group of all pods; empty: /kubepods.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,7 +33,7 @@ import (
 const (
 	nodeName = "testnode"
 	busybox  = "lubberline.test/busybox:1"
-	wait     = 10 * time.Second
+	wait     = 30 * time.Second
 	tick     = 5 * time.Millisecond
 )
 
@@ -190,4 +192,38 @@ func client(t testing.TB, config *rest.Config) kubernetes.Interface {
 	c, err := kubernetes.NewForConfig(config)
 	require.NoError(t, err)
 	return c
+}
+
+func (r *rig) text(path string) string {
+	r.t.Helper()
+	text, err := os.ReadFile(path)
+	require.NoError(r.t, err)
+	return strings.TrimSpace(string(text))
+}
+
+// eventsOf are "REASON MESSAGE" of the events about the pod.
+func (r *rig) eventsOf(name string) []string {
+	r.t.Helper()
+	list, err := r.admin.CoreV1().Events("default").List(r.t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.name=" + name})
+	require.NoError(r.t, err)
+	var events []string
+	for _, e := range list.Items {
+		events = append(events, e.Reason+" "+e.Message)
+	}
+	return events
+}
+
+// containerd is the process id of the rig's containerd, 0 while there is none.
+func (r *rig) containerd() int {
+	processes, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(r.t, err)
+	for _, path := range processes {
+		line, err := os.ReadFile(path)
+		if err == nil && strings.HasPrefix(string(line), filepath.Join(r.options.BinDir, "containerd")+"\x00") && strings.Contains(string(line), r.options.DataDir) {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			require.NoError(r.t, err)
+			return pid
+		}
+	}
+	return 0
 }

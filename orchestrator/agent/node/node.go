@@ -57,10 +57,9 @@ type Options struct {
 	Port int32
 	// Version is this program's, for nodeInfo, such as v1.37.2.
 	Version string
-	// Pressure may be nil; PressureChanged, which may be nil, tells of changes.
-	Pressure        func() Pressure
-	PressureChanged <-chan struct{}
-	Logger          *slog.Logger
+	// Pressure may be nil; CheckNow has it asked for again.
+	Pressure func() Pressure
+	Logger   *slog.Logger
 	// Registerer may be nil.
 	Registerer prometheus.Registerer
 }
@@ -161,7 +160,6 @@ func (n *Node) Run(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		case <-n.wake:
-		case <-n.o.PressureChanged:
 		}
 		healthy, err := n.report(ctx)
 		if err != nil && ctx.Err() == nil {

@@ -141,7 +141,7 @@ func (w *Writer) next(ctx context.Context) bool {
 		return false
 	}
 	defer w.queue.Done(uid)
-	if err := w.write(ctx, uid); err != nil {
+	if err := w.write(ctx, uid); err != nil && ctx.Err() == nil {
 		w.metrics.failures.Inc()
 		if w.queue.NumRequeues(uid) == 0 {
 			w.log.Warn("pod status not written, trying again", "pod_uid", uid, "error", err)

@@ -30,7 +30,7 @@ func (w *worker) admit() bool {
 	if node == nil {
 		return false
 	}
-	r := w.pods.admit(w, node)
+	r := w.judge(node)
 	if r == nil {
 		w.admitted = true
 		return true
@@ -38,6 +38,15 @@ func (w *worker) admit() bool {
 	w.o.Events.Event(podRef(w.pod), v1.EventTypeWarning, r.reason, r.message)
 	w.beginEnd(ending{failure: &status.Failure{Reason: r.reason, Message: "Pod was rejected: " + r.message}})
 	return false
+}
+
+func (w *worker) judge(node *v1.Node) *rejection {
+	if w.o.Admit != nil {
+		if reason, message, ok := w.o.Admit(w.pod); !ok {
+			return &rejection{reason, message}
+		}
+	}
+	return w.pods.admit(w, node)
 }
 
 // fits checks a pod against the node and the pods that run there already.

@@ -68,6 +68,9 @@ type Options struct {
 	Events      record.EventRecorder
 	// Node is this node as the API knows it, nil before it does.
 	Node func() *v1.Node
+	// Admit is asked first whether a pod may start on the node as it is; nil for
+	// always.
+	Admit func(pod *v1.Pod) (reason, message string, ok bool)
 	// HostIPs are the node's addresses, the first of them its main one.
 	HostIPs []string
 	// ClusterDomain ends the names of services and pods: cluster.local.

@@ -3,7 +3,9 @@ package worker
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -298,6 +300,19 @@ func (p *Pods) seen(uid types.UID) *observed.Pod {
 
 // LogDirectory is the folder of the pod's logs, CONTAINER/RESTARTS.log below it.
 func (p *Pods) LogDirectory(pod *v1.Pod) string { return p.o.LogDirectory(pod) }
+
+// EachLog calls f with the id and the log file of every running container.
+func (p *Pods) EachLog(f func(containerID, path string)) {
+	for _, w := range p.all() {
+		s := w.snapshot()
+		if s.pod == nil || s.seen == nil {
+			continue
+		}
+		for _, c := range s.seen.Alive() {
+			f(c.ID, filepath.Join(p.o.LogDirectory(s.pod), c.Name, strconv.Itoa(int(c.Restarts))+".log"))
+		}
+	}
+}
 
 // Evict fails the pod with that reason and message and ends it within grace
 // seconds. condition, DisruptionTarget, goes into its status and may be nil.

@@ -137,7 +137,7 @@ func checkNonRoot(pod *v1.Pod, container *v1.Container, user, uid *cri.Int64Valu
 		return nil
 	case uid == nil && name != "":
 		return fmt.Errorf("container has runAsNonRoot and image has non-numeric user (%s), cannot verify user is non-root %s", name, where)
-	case uid != nil && uid.Value == 0:
+	case uid == nil || uid.Value == 0: // an image that names no user runs as root
 		return fmt.Errorf("container has runAsNonRoot and image will run as root %s", where)
 	}
 	return nil
