@@ -49,10 +49,11 @@ func (s *Server) installMetrics() error {
 		Version: metricsVersion.Version, Freshness: apidiscovery.DiscoveryFreshnessCurrent, Resources: discovered(metricsKinds()),
 	})
 	mux, base := s.generic.Handler.NonGoRestfulMux, "/apis/"+metricsVersion.Group
-	mux.Handle(base, s.answer(&group))
-	mux.Handle(base+"/"+metricsVersion.Version, s.answer(&metav1.APIResourceList{
-		GroupVersion: metricsVersion.String(), APIResources: metricsKinds(),
-	}))
+	resources := s.answer(&metav1.APIResourceList{GroupVersion: metricsVersion.String(), APIResources: metricsKinds()})
+	for _, slash := range []string{"", "/"} { // clients ask with and without
+		mux.Handle(base+slash, s.answer(&group))
+		mux.Handle(base+"/"+metricsVersion.Version+slash, resources)
+	}
 	mux.HandlePrefix(base+"/"+metricsVersion.Version+"/", proxy)
 	return nil
 }
