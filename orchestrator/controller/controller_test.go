@@ -3,6 +3,7 @@ package controller_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,9 +13,16 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/record"
+	cmdutil "k8s.io/kubectl/pkg/cmd/util"
+	"k8s.io/kubectl/pkg/polymorphichelpers"
+	"k8s.io/kubectl/pkg/scheme"
 
 	"github.com/lubberline/lubberline/orchestrator/controller"
 	"github.com/lubberline/lubberline/orchestrator/controller/controllertest"
@@ -28,12 +36,16 @@ func (r run) Run(ctx context.Context) error { return r(ctx) }
 
 // start runs all controllers on a real API server, with one node that starts and
 // ends pods at once.
-func start(t testing.TB) *controllertest.Cluster {
+func start(t testing.TB, change ...func(*controller.Options)) *controllertest.Cluster {
 	c := controllertest.Start(t)
-	all, err := controller.All(controller.Options{
+	o := controller.Options{
 		Client: c.Client, Informers: c.Informers, Logger: c.Logger,
 		Events: func(string) record.EventRecorder { return &record.FakeRecorder{} },
-	})
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	all, err := controller.All(o)
 	require.NoError(t, err)
 	runners := []interface{ Run(context.Context) error }{node(t, c)}
 	for _, one := range all {
@@ -215,6 +227,113 @@ func TestDaemonSet(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, revisions.Items, 2)
 	require.NoError(t, client.Delete(t.Context(), "d", metav1.DeleteOptions{}))
+}
+
+// TestRolloutCommands uses what kubectl rollout is made of.
+func TestRolloutCommands(t *testing.T) {
+	c := start(t)
+	_, err := c.Client.AppsV1().Deployments("default").Create(t.Context(), &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "x"},
+		Spec: appsv1.DeploymentSpec{Selector: &metav1.LabelSelector{MatchLabels: app}, Template: template("image:1")}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	_, err = c.Client.AppsV1().DaemonSets("default").Create(t.Context(), &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Name: "x"},
+		Spec: appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "b"}}, Template: corev1.PodTemplateSpec{
+			ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "b"}}, Spec: template("image:1").Spec}}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	client := dynamic.NewForConfigOrDie(c.Server.ClientConfig("admin", "system:masters"))
+	for _, kind := range []string{"Deployment", "DaemonSet"} {
+		t.Run(kind, func(t *testing.T) {
+			r := rollout{t, c, client.Resource(appsv1.SchemeGroupVersion.WithResource(strings.ToLower(kind) + "s")).Namespace("default"), appsv1.SchemeGroupVersion.WithKind(kind)}
+			r.awaitDone()
+			r.setImage("image:2")
+			r.awaitDone()
+			history, err := r.viewer().ViewHistory("default", "x", 0)
+			require.NoError(t, err)
+			require.Contains(t, history, "1         <none>\n2         <none>")
+			undo, err := polymorphichelpers.RollbackerFor(r.kind.GroupKind(), c.Client)
+			require.NoError(t, err)
+			_, err = undo.Rollback(r.get(), nil, 0, cmdutil.DryRunNone)
+			require.NoError(t, err)
+			r.awaitDone()
+			require.Contains(t, fmt.Sprint(r.unstructured().Object["spec"]), "image:1")
+			history, err = r.viewer().ViewHistory("default", "x", 0)
+			require.NoError(t, err)
+			require.Contains(t, history, "2         <none>\n3         <none>")
+
+			restarted, err := polymorphichelpers.ObjectRestarterFn(r.get())
+			require.NoError(t, err)
+			_, err = r.client.Patch(t.Context(), "x", types.MergePatchType, restarted, metav1.PatchOptions{})
+			require.NoError(t, err)
+			r.awaitDone()
+		})
+	}
+}
+
+// rollout is one object that is rolled out.
+type rollout struct {
+	t      *testing.T
+	c      *controllertest.Cluster
+	client dynamic.ResourceInterface
+	kind   schema.GroupVersionKind
+}
+
+func (r rollout) unstructured() *unstructured.Unstructured {
+	u, err := r.client.Get(r.t.Context(), "x", metav1.GetOptions{})
+	require.NoError(r.t, err)
+	return u
+}
+
+func (r rollout) get() runtime.Object {
+	o, err := scheme.Scheme.New(r.kind)
+	require.NoError(r.t, err)
+	require.NoError(r.t, runtime.DefaultUnstructuredConverter.FromUnstructured(r.unstructured().Object, o))
+	return o
+}
+
+func (r rollout) viewer() polymorphichelpers.HistoryViewer {
+	v, err := polymorphichelpers.HistoryViewerFor(r.kind.GroupKind(), r.c.Client)
+	require.NoError(r.t, err)
+	return v
+}
+
+func (r rollout) awaitDone() {
+	r.t.Helper()
+	v, err := polymorphichelpers.StatusViewerFor(r.kind.GroupKind())
+	require.NoError(r.t, err)
+	eventually(r.t, "the roll-out is done", func() bool {
+		_, done, err := v.Status(r.unstructured(), 0)
+		return err == nil && done
+	})
+}
+
+func (r rollout) setImage(image string) {
+	patch := fmt.Appendf(nil, `{"spec":{"template":{"spec":{"containers":[{"name":"main","image":%q}]}}}}`, image)
+	_, err := r.client.Patch(r.t.Context(), "x", types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+	require.NoError(r.t, err)
+}
+
+func TestPodsLeaveANodeThatIsSilent(t *testing.T) {
+	c := start(t, func(o *controller.Options) { o.NodeGracePeriod = time.Second })
+	short := int64(1)
+	c.Pod(t, "default", "goes", func(p *corev1.Pod) {
+		p.Spec.Tolerations = []corev1.Toleration{{Key: corev1.TaintNodeUnreachable, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &short}}
+	})
+	c.Pod(t, "default", "stays", func(p *corev1.Pod) {
+		p.Spec.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}}
+	})
+	eventually(t, "one goes", func() bool {
+		_, err := c.Client.CoreV1().Pods("default").Get(t.Context(), "goes", metav1.GetOptions{})
+		return apierrors.IsNotFound(err)
+	})
+	node, err := c.Client.CoreV1().Nodes().Get(t.Context(), "node", metav1.GetOptions{})
+	require.NoError(t, err)
+	require.Equal(t, "NodeStatusUnknown", node.Status.Conditions[0].Reason)
+	var keys []string
+	for _, taint := range node.Spec.Taints {
+		keys = append(keys, taint.ToString())
+	}
+	require.ElementsMatch(t, []string{"node.kubernetes.io/unreachable:NoSchedule", "node.kubernetes.io/unreachable:NoExecute"}, keys)
+	_, err = c.Client.CoreV1().Pods("default").Get(t.Context(), "stays", metav1.GetOptions{})
+	require.NoError(t, err)
 }
 
 func TestANodeThatIsReadyHasNoTaint(t *testing.T) {
