@@ -224,15 +224,6 @@ func TestHostsFile(t *testing.T) {
 	require.Equal(t, os.FileMode(0o644), second.Mode())
 }
 
-func TestWhoWantsAHostsFile(t *testing.T) {
-	p := pod()
-	require.False(t, WantsHostsFile(p, &corev1.Container{}, nil), "no address yet")
-	require.True(t, WantsHostsFile(p, &corev1.Container{}, []string{"10.0.0.1"}))
-	require.False(t, WantsHostsFile(p, &corev1.Container{VolumeMounts: []corev1.VolumeMount{{MountPath: "/etc/hosts"}}}, []string{"10.0.0.1"}))
-	p.Spec.HostNetwork = true
-	require.True(t, WantsHostsFile(p, &corev1.Container{}, nil))
-}
-
 func TestCommandAndSubPath(t *testing.T) {
 	r := newRig(t)
 	env, err := r.Env(t.Context(), pod(), &corev1.Container{Env: []corev1.EnvVar{{Name: "A", Value: "x"}, {Name: "E"}}}, nil)

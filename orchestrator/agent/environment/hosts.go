@@ -33,21 +33,6 @@ type Hosts struct {
 	NodeFile string
 }
 
-// WantsHostsFile says whether the container gets a managed hosts file: not
-// while a pod of the pod network has no address, and not where the container
-// mounts something there itself.
-func WantsHostsFile(pod *corev1.Pod, c *corev1.Container, podIPs []string) bool {
-	if len(podIPs) == 0 && !pod.Spec.HostNetwork {
-		return false
-	}
-	for _, m := range c.VolumeMounts {
-		if m.MountPath == HostsPath {
-			return false
-		}
-	}
-	return true
-}
-
 // Managed returns the content of the hosts file of a pod in the pod network.
 func (h Hosts) Managed() []byte {
 	b := bytes.NewBufferString(managedHeader + loopbackHosts)

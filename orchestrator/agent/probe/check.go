@@ -46,8 +46,8 @@ type result struct {
 	output      string
 }
 
-func failure(format string, args ...any) (result, error) {
-	return result{output: fmt.Sprintf(format, args...)}, nil
+func failure(format string, args ...any) result {
+	return result{output: fmt.Sprintf(format, args...)}
 }
 
 // check makes a probe once.
@@ -61,7 +61,7 @@ func (p *Prober) check(ctx context.Context, t target, spec *corev1.Probe) (resul
 	case spec.TCPSocket != nil:
 		return checkTCP(ctx, t, spec.TCPSocket, timeout)
 	case spec.GRPC != nil:
-		return checkGRPC(ctx, t, spec.GRPC, timeout)
+		return checkGRPC(ctx, t, spec.GRPC, timeout), nil
 	}
 	return result{}, fmt.Errorf("missing probe handler for %s_%s(%s):%s", t.pod.Name, t.pod.Namespace, t.pod.UID, t.container.Name)
 }
@@ -76,7 +76,7 @@ func (p *Prober) checkExec(ctx context.Context, t target, command []string, time
 	command = expand(command, t.container.Env)
 	r, err := p.o.Runtime.ExecSync(ctx, &runtimeapi.ExecSyncRequest{ContainerId: t.id, Cmd: command, Timeout: int64(timeout / time.Second)})
 	if status.Code(err) == codes.DeadlineExceeded {
-		return failure("command timed out: %q timed out after %s", strings.Join(command, " "), timeout)
+		return failure("command timed out: %q timed out after %s", strings.Join(command, " "), timeout), nil
 	}
 	if err != nil {
 		return result{}, err
@@ -111,7 +111,7 @@ func checkTCP(ctx context.Context, t target, action *corev1.TCPSocketAction, tim
 	d.Timeout = timeout
 	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 	if err != nil {
-		return failure("%v", err)
+		return failure("%v", err), nil
 	}
 	_ = conn.Close()
 	return result{ok: true}, nil

@@ -15,7 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-func checkGRPC(ctx context.Context, t target, action *corev1.GRPCAction, timeout time.Duration) (result, error) {
+func checkGRPC(ctx context.Context, t target, action *corev1.GRPCAction, timeout time.Duration) result {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	address := net.JoinHostPort(t.ip, strconv.Itoa(int(action.Port)))
@@ -49,7 +49,7 @@ func checkGRPC(ctx context.Context, t target, action *corev1.GRPCAction, timeout
 	if resp.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
 		return failure("service unhealthy (responded with %q)", resp.GetStatus().String())
 	}
-	return result{ok: true, output: "service healthy"}, nil
+	return result{ok: true, output: "service healthy"}
 }
 
 // connect waits for the connection until ctx ends.

@@ -49,7 +49,7 @@ func (p *Prober) checkHTTP(ctx context.Context, t target, action *corev1.HTTPGet
 	client := http.Client{Timeout: timeout, Transport: p.http, CheckRedirect: sameHost}
 	res, err := client.Do(req)
 	if err != nil {
-		return failure("%v", err)
+		return failure("%v", err), nil
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxOutput))
@@ -57,7 +57,7 @@ func (p *Prober) checkHTTP(ctx context.Context, t target, action *corev1.HTTPGet
 	case err != nil:
 		return result{}, err
 	case res.StatusCode < 200 || res.StatusCode >= 400:
-		return failure("HTTP probe failed with statuscode: %d", res.StatusCode)
+		return failure("HTTP probe failed with statuscode: %d", res.StatusCode), nil
 	case res.StatusCode >= 300:
 		return result{ok: true, warning: true, output: "Probe terminated redirects, Response body: " + string(body)}, nil
 	}

@@ -12,7 +12,7 @@ import (
 // ConfigMap returns the object, which must not be changed. It waits for the
 // first read; what no registered pod refers to is read from the server.
 func (c *Cache) ConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error) {
-	o, err, watched := c.get(ctx, key{configMap, namespace, name})
+	o, watched, err := c.get(ctx, key{configMap, namespace, name})
 	if !watched {
 		got, err := c.o.Client.CoreV1().ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
 		return got, singular(err, "configmap", name)
@@ -28,7 +28,7 @@ func (c *Cache) ConfigMap(ctx context.Context, namespace, name string) (*corev1.
 
 // Secret is ConfigMap for Secrets.
 func (c *Cache) Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
-	o, err, watched := c.get(ctx, key{secret, namespace, name})
+	o, watched, err := c.get(ctx, key{secret, namespace, name})
 	if !watched {
 		got, err := c.o.Client.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
 		return got, singular(err, "secret", name)
@@ -42,23 +42,23 @@ func (c *Cache) Secret(ctx context.Context, namespace, name string) (*corev1.Sec
 	return nil, apierrors.NewNotFound(corev1.Resource("secret"), name)
 }
 
-func (c *Cache) get(ctx context.Context, k key) (object runtime.Object, err error, isWatched bool) {
+func (c *Cache) get(ctx context.Context, k key) (object runtime.Object, isWatched bool, err error) {
 	c.mu.Lock()
 	w := c.watches[k]
 	c.mu.Unlock()
 	if w == nil {
-		return nil, nil, false
+		return nil, false, nil
 	}
 	select {
 	case <-w.read:
 	case <-ctx.Done():
-		return nil, ctx.Err(), true
+		return nil, true, ctx.Err()
 	case <-c.ctx.Done():
-		return nil, c.ctx.Err(), true
+		return nil, true, c.ctx.Err()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return w.object, w.err, true
+	return w.object, true, w.err
 }
 
 // singular words the server's "not found" as the node words its own.

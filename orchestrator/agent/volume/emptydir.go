@@ -23,7 +23,7 @@ func (m *Manager) setUpEmptyDir(p *podVolumes, name, path string, s *corev1.Empt
 	default:
 		return fmt.Errorf("unknown storage medium %q", s.Medium)
 	}
-	if err := makeDir(path, 0o777); err != nil {
+	if err := makeDir(path); err != nil {
 		return err
 	}
 	if inMemory {

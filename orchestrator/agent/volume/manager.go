@@ -2,12 +2,9 @@ package volume
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"maps"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -134,25 +131,6 @@ func (m *Manager) refreshAll(ctx context.Context) {
 		m.refreshPod(ctx, uid)
 		m.refresh.Done(uid)
 	}
-}
-
-// OnDisk lists the pods that have a folder, also those of before a restart that
-// nobody has unmounted yet.
-func (m *Manager) OnDisk() ([]types.UID, error) {
-	entries, err := os.ReadDir(filepath.Join(m.o.Root, "pods"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("list the pods on disk: %w", err)
-	}
-	var uids []types.UID
-	for _, e := range entries {
-		if e.IsDir() {
-			uids = append(uids, types.UID(e.Name()))
-		}
-	}
-	return uids, nil
 }
 
 // PodDir is the folder of everything that belongs to the pod.

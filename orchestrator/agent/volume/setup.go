@@ -68,7 +68,7 @@ func (m *Manager) setUpContent(ctx context.Context, p *podVolumes, name string, 
 
 // makeContentDir makes the folder; secrets never touch a disk.
 func (m *Manager) makeContentDir(pod *corev1.Pod, name string, c contentVolume) error {
-	if err := makeDir(c.path, 0o777); err != nil {
+	if err := makeDir(c.path); err != nil {
 		return err
 	}
 	if c.memory {
@@ -98,8 +98,9 @@ func (m *Manager) mountTmpfs(path string, size int64) error {
 	return nil
 }
 
-// makeDir makes the folder with exactly the mode, whatever the umask.
-func makeDir(path string, mode os.FileMode) error {
+// makeDir makes a folder that everybody may use, whatever the umask.
+func makeDir(path string) error {
+	const mode = 0o777
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/lubberline/lubberline/orchestrator/agent/worker"
 )
@@ -33,9 +32,6 @@ func TestEmptyDirOutlivesTheAgent(t *testing.T) {
 	require.NoError(t, os.Chmod(v.HostPath, 0o700))
 
 	r.Manager = r.newManager(t)
-	left, err := r.OnDisk()
-	require.NoError(t, err)
-	require.Equal(t, []types.UID{"u1"}, left)
 	require.Equal(t, v, r.mount(t, p))
 	require.Equal(t, os.ModeDir|0o700, mode(t, v.HostPath), "as the containers left it")
 	require.FileExists(t, filepath.Join(v.HostPath, "kept"))
