@@ -75,6 +75,38 @@ func condition(node *corev1.Node, kind corev1.NodeConditionType) *corev1.NodeCon
 	return &node.Status.Conditions[i]
 }
 
+func isReady(node *corev1.Node) bool {
+	ready := condition(node, corev1.NodeReady)
+	return ready != nil && ready.Status == corev1.ConditionTrue
+}
+
+// set is names, safe for concurrent use.
+type set struct {
+	mu    sync.Mutex
+	names map[string]struct{}
+}
+
+func newSet() *set { return &set{names: map[string]struct{}{}} }
+
+func (s *set) add(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.names[name] = struct{}{}
+}
+
+func (s *set) remove(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.names, name)
+}
+
+func (s *set) has(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, has := s.names[name]
+	return has
+}
+
 // silent says whether a node has given no sign of life for its grace period, and
 // else how much of that is left.
 func (c *Controller) silent(node *corev1.Node) (silent bool, left time.Duration) {

@@ -51,6 +51,7 @@ type Controller struct {
 	index podindex.Index
 	life  *signs
 	since *since
+	fell  *set // nodes that said that they are no longer ready
 	// health is by node, evict by pod.
 	health, evict *reconcile.Loop
 }
@@ -72,7 +73,7 @@ func New(o Options) (*Controller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node lifecycle controller: %w", err)
 	}
-	c := &Controller{o: o, nodes: core.Nodes().Lister(), index: index, life: newSigns(o.Clock), since: newSince()}
+	c := &Controller{o: o, nodes: core.Nodes().Lister(), index: index, life: newSigns(o.Clock), since: newSince(), fell: newSet()}
 	caches := []reconcile.Cache{pods, nodes, leases}
 	var healthErr, evictErr error
 	c.health, healthErr = reconcile.New(reconcile.Options{
@@ -110,10 +111,14 @@ func (c *Controller) leaseChanged(_, current *coordinationv1.Lease) {
 func (c *Controller) nodeChanged(old, current *corev1.Node) {
 	if current == nil {
 		c.life.forget(old.Name)
+		c.fell.remove(old.Name)
 		return
 	}
 	if ready := condition(current, corev1.NodeReady); ready != nil {
 		c.life.reported(current.Name, ready.LastHeartbeatTime.Time)
+		if ready.Status == corev1.ConditionFalse && old != nil && isReady(old) {
+			c.fell.add(current.Name)
+		}
 	}
 	c.health.Add(current.Name)
 	if old == nil || !sameTaints(noExecute(old), noExecute(current)) {
@@ -152,8 +157,24 @@ func (c *Controller) reconcileNode(ctx context.Context, name string) error {
 	if err := c.taint(ctx, node); err != nil {
 		return err
 	}
-	if ready := condition(node, corev1.NodeReady); ready != nil && ready.Status != corev1.ConditionTrue {
-		return c.markPodsNotReady(ctx, node)
+	return c.takeOutOfService(ctx, node)
+}
+
+// takeOutOfService marks the pods of a silent node as not ready for as long as it
+// is silent. A node that reports of itself that it is not ready goes on to
+// report about its pods, so that those are marked but once.
+func (c *Controller) takeOutOfService(ctx context.Context, node *corev1.Node) error {
+	ready := condition(node, corev1.NodeReady)
+	switch {
+	case ready == nil || ready.Status == corev1.ConditionTrue:
+		c.fell.remove(node.Name)
+		return nil
+	case ready.Status == corev1.ConditionFalse && !c.fell.has(node.Name):
+		return nil
 	}
+	if err := c.markPodsNotReady(ctx, node); err != nil {
+		return err
+	}
+	c.fell.remove(node.Name)
 	return nil
 }
