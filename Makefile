@@ -65,6 +65,13 @@ unit: compiler ## only the tests that need no peers and no root
 bench: build ## measure, beside the peers where there are any
 	test/bench.sh
 
+REFERENCE ?= $(wildcard $(CURDIR)/../shared/kubernetes)
+SPECS     ?= $(REFERENCE)/specs/pods.txt
+
+.PHONY: conformance
+conformance: build ## upstream Kubernetes' own tests: REFERENCE has the tools, SPECS names the tests
+	REFERENCE='$(REFERENCE)' test/conformance/run.sh '$(SPECS)'
+
 fuzz: ## a minute of fuzzing for each parser of outside bytes
 	test/fuzz.sh
 

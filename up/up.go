@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/klog/v2"
+
 	aggregator "github.com/lubberline/lubberline/aggregator/app"
 	collector "github.com/lubberline/lubberline/collector/app"
 	"github.com/lubberline/lubberline/doctor"
@@ -69,6 +71,8 @@ func (r *run) start(ctx context.Context, logTo io.Writer, level slog.Level) erro
 	}
 	pipeline := logging.NewPipeline(node)
 	r.node, r.log = node, logging.New(logTo, level, pipeline)
+	// The Kubernetes libraries have one logger for the whole process.
+	klog.SetSlogLogger(logging.Quiet(logging.Component(r.log, "kubernetes")))
 	r.group = lifecycle.New(r.log, closeBound)
 	if err := r.build(ctx); err != nil {
 		return err
