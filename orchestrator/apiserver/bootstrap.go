@@ -6,9 +6,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/lubberline/lubberline/orchestrator/apiserver/admission"
 )
@@ -22,37 +22,66 @@ func systemNamespaces() []string {
 // already stays as it is.
 func (s *Server) bootstrap(ctx context.Context) error {
 	for _, name := range systemNamespaces() {
-		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		_, err := s.client.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{})
-		if unexpected(err) {
+		if err := s.ensureNamespace(ctx, name); err != nil {
 			return fmt.Errorf("namespace %s: %w", name, err)
 		}
 	}
 	for _, class := range admission.SystemPriorityClasses() {
-		_, err := s.client.SchedulingV1().PriorityClasses().Create(ctx, class, metav1.CreateOptions{})
-		if unexpected(err) {
+		if err := s.ensurePriorityClass(ctx, class); err != nil {
 			return fmt.Errorf("priority class %s: %w", class.Name, err)
 		}
 	}
 	return reconcileKubernetesService(ctx, s.client, s.endpoint())
 }
 
-func unexpected(err error) bool { return err != nil && !apierrors.IsAlreadyExists(err) }
+func (s *Server) ensureNamespace(ctx context.Context, name string) error {
+	all := s.client.CoreV1().Namespaces()
+	_, err := all.Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		_, err = all.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+	}
+	return expected(err)
+}
+
+func (s *Server) ensurePriorityClass(ctx context.Context, class *schedulingv1.PriorityClass) error {
+	all := s.client.SchedulingV1().PriorityClasses()
+	_, err := all.Get(ctx, class.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		_, err = all.Create(ctx, class, metav1.CreateOptions{})
+	}
+	return expected(err)
+}
+
+// expected is nil when the object is there already.
+func expected(err error) error {
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	return err
+}
 
 const (
-	bootstrapRetry  = 20 * time.Millisecond
-	reconcilePeriod = time.Minute
+	bootstrapRetry  = 100 * time.Millisecond
+	reconcilePeriod = 10 * time.Second
 )
 
-// startBootstrap is a hook of the library: the server is ready after it.
+// startBootstrap is a hook of the library: the server is ready after it. An
+// error of a hook would end the process, so it tries until it works.
 func (s *Server) startBootstrap(ctx context.Context) error {
-	var last error
-	err := wait.PollUntilContextTimeout(ctx, bootstrapRetry, time.Minute, true, func(ctx context.Context) (bool, error) {
-		last = s.bootstrap(ctx)
-		return last == nil, nil
-	})
-	if err != nil {
-		return fmt.Errorf("%w: %w", err, last)
+	for {
+		err := s.bootstrap(ctx)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		s.log.Warn("system objects cannot be made yet", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(bootstrapRetry):
+		}
 	}
 	go s.keepBootstrapped(ctx)
 	return nil
@@ -60,9 +89,16 @@ func (s *Server) startBootstrap(ctx context.Context) error {
 
 // keepBootstrapped makes again what somebody deleted or changed.
 func (s *Server) keepBootstrapped(ctx context.Context) {
-	wait.UntilWithContext(ctx, func(ctx context.Context) {
+	ticks := time.NewTicker(reconcilePeriod)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
 		if err := s.bootstrap(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("system objects are not all there", "error", err)
 		}
-	}, reconcilePeriod)
+	}
 }

@@ -37,12 +37,12 @@ func (e endpoint) family() (corev1.IPFamily, discoveryv1.AddressType) {
 // and sets them right when they are not.
 func reconcileKubernetesService(ctx context.Context, c kubernetes.Interface, e endpoint) error {
 	services := c.CoreV1().Services(metav1.NamespaceDefault)
-	if _, err := services.Get(ctx, serviceName, metav1.GetOptions{}); apierrors.IsNotFound(err) {
-		if _, err := services.Create(ctx, e.service(), metav1.CreateOptions{}); unexpected(err) {
-			return fmt.Errorf("service %s: %w", serviceName, err)
-		}
-	} else if err != nil {
-		return err
+	_, err := services.Get(ctx, serviceName, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		_, err = services.Create(ctx, e.service(), metav1.CreateOptions{})
+	}
+	if expected(err) != nil {
+		return fmt.Errorf("service %s: %w", serviceName, err)
 	}
 	if e.address.Addr().IsLoopback() {
 		return nil // no pod can reach it, and endpoints may not be loopback
@@ -104,6 +104,12 @@ func reconcileSlice(ctx context.Context, c kubernetes.Interface, e endpoint) err
 		Name: ptr.To("https"), Port: ptr.To(int32(e.address.Port())), Protocol: ptr.To(corev1.ProtocolTCP),
 	}}
 	have, err := all.Get(ctx, serviceName, metav1.GetOptions{})
+	if err == nil && have.AddressType != family { // which cannot be changed
+		if err := all.Delete(ctx, serviceName, metav1.DeleteOptions{}); err != nil {
+			return err
+		}
+		have, err = all.Get(ctx, serviceName, metav1.GetOptions{})
+	}
 	switch {
 	case apierrors.IsNotFound(err):
 		_, err = all.Create(ctx, &discoveryv1.EndpointSlice{

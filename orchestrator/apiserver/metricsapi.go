@@ -50,11 +50,17 @@ func (s *Server) installMetrics() error {
 	})
 	mux, base := s.generic.Handler.NonGoRestfulMux, "/apis/"+metricsVersion.Group
 	resources := s.answer(&metav1.APIResourceList{GroupVersion: metricsVersion.String(), APIResources: metricsKinds()})
-	for _, slash := range []string{"", "/"} { // clients ask with and without
-		mux.Handle(base+slash, s.answer(&group))
-		mux.Handle(base+"/"+metricsVersion.Version+slash, resources)
-	}
-	mux.HandlePrefix(base+"/"+metricsVersion.Version+"/", proxy)
+	mux.Handle(base, s.answer(&group))
+	mux.Handle(base+"/", s.answer(&group)) // clients ask with and without a slash
+	path := base + "/" + metricsVersion.Version
+	mux.Handle(path, resources)
+	mux.HandlePrefix(path+"/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == path+"/" {
+			resources.ServeHTTP(w, r)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
 	return nil
 }
 
