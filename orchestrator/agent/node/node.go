@@ -202,6 +202,16 @@ func (n *Node) report(ctx context.Context) (healthy bool, err error) {
 	return trouble == nil, nil
 }
 
+// Fetch reads the node's object from the API.
+func (n *Node) Fetch(ctx context.Context) (*v1.Node, error) {
+	node, err := n.o.Client.CoreV1().Nodes().Get(ctx, n.o.Name, metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("read node %s: %w", n.o.Name, err)
+	}
+	n.keep(node)
+	return node, nil
+}
+
 func (n *Node) keep(node *v1.Node) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"slices"
@@ -20,7 +21,7 @@ type rejection struct{ reason, message string }
 
 // admit decides once whether the pod may run here. It is false while that
 // cannot be said yet, and when the pod was turned away.
-func (w *worker) admit() bool {
+func (w *worker) admit(ctx context.Context) bool {
 	if w.status.StartTime != nil || len(w.seen.Sandboxes) > 0 {
 		w.admitted = true // it was, before this agent's start
 		w.pods.admitted(w)
@@ -31,6 +32,11 @@ func (w *worker) admit() bool {
 		return false
 	}
 	r := w.judge(node)
+	if r != nil && w.o.FetchNode != nil { // the scheduler may know of newer labels
+		if fresh, err := w.o.FetchNode(ctx); err == nil {
+			r = w.judge(fresh)
+		}
+	}
 	if r == nil {
 		w.admitted = true
 		return true

@@ -68,6 +68,8 @@ type Options struct {
 	Events      record.EventRecorder
 	// Node is this node as the API knows it, nil before it does.
 	Node func() *v1.Node
+	// FetchNode reads it from the API anew; nil trusts Node.
+	FetchNode func(context.Context) (*v1.Node, error)
 	// Admit is asked first whether a pod may start on the node as it is; nil for
 	// always.
 	Admit func(pod *v1.Pod) (reason, message string, ok bool)

@@ -36,7 +36,7 @@ type simulation struct {
 }
 
 func TestSimulation(t *testing.T) {
-	runs := 400
+	runs := 150
 	if text := os.Getenv("LUBBERLINE_SIMULATIONS"); text != "" {
 		var err error
 		runs, err = strconv.Atoi(text)

@@ -271,7 +271,7 @@ func orphan(seen *observed.Pod) *v1.Pod {
 
 // keep makes the pod run as its spec says.
 func (w *worker) keep(ctx context.Context) time.Time {
-	if !w.admitted && !w.admit() {
+	if !w.admitted && !w.admit(ctx) {
 		return time.Now().Add(admitPause)
 	}
 	at, past := w.deadline()
