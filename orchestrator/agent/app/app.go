@@ -168,7 +168,7 @@ func (a *App) buildPods(host node.Host) error {
 	}
 	a.pods, err = worker.New(worker.Options{
 		Runtime: a.runtime, ImageUsers: a.runtime.Images, Volumes: a.volumes, Environment: surroundings, Images: a.images,
-		Prober: a.prober, Cgroups: groups, Writer: a.writer, Events: a.o.Events, Node: a.node.Get,
+		Prober: a.prober, Cgroups: groups, Writer: a.writer, Events: a.o.Events, Node: a.node.Get, FetchNode: a.node.Fetch,
 		Admit: func(pod *v1.Pod) (string, string, bool) { return a.evict.Admit(pod) }, HostIPs: a.o.Addresses, ClusterDomain: a.o.ClusterDomain,
 		PodsDir: filepath.Join(a.o.Root, "pods"), LogDir: a.o.LogDir, SeccompDir: filepath.Join(a.o.Root, "seccomp"),
 		MemoryBytes: host.MemoryBytes, Starts: a.o.Starts,
