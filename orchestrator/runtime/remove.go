@@ -38,14 +38,27 @@ func Remove(ctx context.Context, o Options) error {
 	return nil
 }
 
-// removePods ends and removes every sandbox with its containers, several at once.
+// attempts is how often pods are ended before what is left is an error: a
+// container that was just being started when its pod ended goes the next time.
+const attempts = 5
+
+// removePods ends and removes every sandbox with its containers.
 func removePods(ctx context.Context, socket string) error {
 	conn, err := dial(socket)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	client := cri.NewRuntimeServiceClient(conn)
+	for range attempts {
+		if err = removeAll(ctx, cri.NewRuntimeServiceClient(conn)); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// removeAll removes the pods that there are, all at once.
+func removeAll(ctx context.Context, client cri.RuntimeServiceClient) error {
 	list, err := client.ListPodSandbox(ctx, &cri.ListPodSandboxRequest{})
 	if err != nil {
 		return fmt.Errorf("list pods: %w", err)
