@@ -56,7 +56,7 @@ type machine struct {
 func newMachine(n int) *machine {
 	dir := filepath.Join(os.TempDir(), fmt.Sprintf("lubberline-kubernetes-%d", n))
 	port := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", 23100+10*n+i) }
-	subnet := netip.MustParsePrefix(fmt.Sprintf("10.%d.0.0/24", 246+n))
+	subnet := netip.MustParsePrefix(fmt.Sprintf("10.%d.0.0/24", 201+n))
 	return &machine{
 		dir: dir, number: n, http: "http://" + port(1), kubeconfig: filepath.Join(dir, "d/orchestrator/api/admin.kubeconfig"),
 		network: runtime.Network{Bridge: fmt.Sprintf("lubbertest%d", n), Subnet: subnet, Cluster: netip.PrefixFrom(subnet.Addr(), 16)},
@@ -78,7 +78,7 @@ orchestrator:
   kubelet_port: %d
   network: {bridge: %s, pods: %s, node: %s, services: 10.%d.0.0/16}
   runtime: {pod_logs: %s/pods, cgroup_root: %s}
-`, node, 23100+10*m.number, 23104+10*m.number, m.network.Bridge, m.network.Cluster, m.network.Subnet, 98+m.number, m.dir, m.cgroup())
+`, node, 23100+10*m.number, 23104+10*m.number, m.network.Bridge, m.network.Cluster, m.network.Subnet, 111+m.number, m.dir, m.cgroup())
 }
 
 // boot starts the machine from nothing, also where an earlier run of the tests

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"sync"
@@ -18,10 +19,18 @@ var shared = struct {
 	err  error
 }{m: newMachine(0)}
 
+// atOnce is how many scenarios run at the same time. They wait most of the time,
+// whatever the number of cores.
+const atOnce = "6"
+
 // TestMain takes away what the tests have left running, also after a failure.
 func TestMain(m *testing.M) {
 	if !peers.Real() {
 		os.Exit(m.Run())
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", atOnce); err != nil {
+		panic(err)
 	}
 	unlock, err := lock()
 	if err != nil {

@@ -48,15 +48,16 @@ func edit(k *kube) {
 	require.Equal(k.t, "replicationcontroller/web edited\n", out)
 	k.becomes("2", "{.status.readyReplicas}", "rc", "web")
 
-	out, _, err = k.edits(`true`, "rc", "web")
+	_, complaint, err = k.edits(`true`, "rc", "web")
 	require.NoError(k.t, err)
-	require.Contains(k.t, out, "Edit cancelled, no changes made.")
+	require.Contains(k.t, complaint, "Edit cancelled, no changes made.")
 	// A mistake is written into the file as a remark, and the editor is called
 	// again; it leaves the file as it is then.
 	_, complaint, err = k.edits(`grep -q 'must be greater than or equal to 0' "$1" && exit 0; sed -i 's/replicas: 2/replicas: -1/' "$1"`, "rc", "web")
 	require.Error(k.t, err)
-	require.Contains(k.t, complaint, `ReplicationController "web" is invalid`)
-	require.Contains(k.t, complaint, "spec.replicas: Invalid value: -1: must be greater than or equal to 0")
+	require.Contains(k.t, complaint, `replicationcontrollers "web" is invalid`)
+	require.Contains(k.t, complaint, "Edit cancelled, no valid changes were saved.")
+	require.Equal(k.t, "2", k.jsonpath("{.spec.replicas}", "rc", "web"))
 }
 
 func patch(k *kube) {
@@ -76,7 +77,8 @@ func patch(k *kube) {
 	k.run(rc("json", `[{"op":"test","path":"/spec/replicas","value":2},{"op":"replace","path":"/spec/replicas","value":3},{"op":"add","path":"/metadata/labels/tier","value":"front"}]`)...)
 	require.Equal(k.t, "3 front", k.jsonpath("{.spec.replicas} {.metadata.labels.tier}", "rc", "web"))
 
-	require.Contains(k.t, k.refused(rc("json", `[{"op":"test","path":"/spec/replicas","value":9},{"op":"replace","path":"/spec/replicas","value":1}]`)...), "testing value /spec/replicas failed")
+	require.Contains(k.t, k.refused(rc("json", `[{"op":"test","path":"/spec/replicas","value":9},{"op":"replace","path":"/spec/replicas","value":1}]`)...), "The request is invalid")
+	require.Equal(k.t, "3", k.jsonpath("{.spec.replicas}", "rc", "web"), "a patch is done whole or not at all")
 	require.Contains(k.t, k.refused(rc("merge", `{"spec":{"replicas":-1}}`)...), `The ReplicationController "web" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0`)
 	require.Contains(k.t, k.refused(rc("merge", `{"spec":{"replicas":"three"}}`)...), "cannot unmarshal string into Go struct field ReplicationControllerSpec.spec.replicas of type int32")
 	k.run("patch", "rc", "web", "--subresource=scale", "--type=merge", "-p", `{"spec":{"replicas":1}}`)
@@ -156,6 +158,7 @@ func strict(k *kube) {
 	_, stderr, err = k.tryInput(odd, "create", "--validate=ignore", "-f", "-")
 	require.NoError(k.t, err)
 	require.Empty(k.t, stderr)
-	twice := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: twice}\ndata: {a: x}\nimmutable: true\nimmutable: false\n"
-	require.Contains(k.t, k.refusedInput(twice, "create", "-f", "-"), `key "immutable" already set in map`)
+	twice := `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"twice"},"immutable":true,"immutable":false}`
+	require.Contains(k.t, k.refusedInput(twice, "create", "--raw", "/api/v1/namespaces/"+k.ns+"/configmaps?fieldValidation=Strict", "-f", "-"),
+		`strict decoding error: duplicate field "immutable"`)
 }
