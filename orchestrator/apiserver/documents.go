@@ -15,14 +15,11 @@ import (
 	"github.com/lubberline/lubberline/orchestrator/api/openapi"
 )
 
-// openAPIPath is below which the OpenAPI documents are.
-const openAPIPath = "/openapi/"
-
 // keepDocuments is how long the documents are kept after somebody asked for
-// one. Building takes some 0.1 s, keeping some 20 MB.
+// one. Building takes some 0.1 s, keeping some 10 MB.
 const keepDocuments = 5 * time.Minute
 
-// documents are the OpenAPI documents, which are built when they are asked for
+// documents are the OpenAPI documents of one version, which are built when they are asked for
 // and forgotten when nobody does: a cluster that works asks for none.
 type documents struct {
 	build func() http.Handler
@@ -62,23 +59,28 @@ func (d *documents) close() {
 	}
 }
 
-// installDocuments serves the documents of all that is installed.
+// installDocuments serves the documents of all that is installed. Each version
+// is built by itself: kubectl asks for the third only.
 func (s *Server) installDocuments() {
-	d := &documents{build: s.buildDocuments, clock: clock.RealClock{}}
-	s.onClose(d.close)
-	s.generic.Handler.NonGoRestfulMux.HandlePrefix(openAPIPath, d)
-	for _, path := range []string{"/openapi/v2", "/openapi/v3"} {
+	for path, build := range map[string]func() http.Handler{"/openapi/v2": s.buildV2, "/openapi/v3": s.buildV3} {
+		d := &documents{build: build, clock: clock.RealClock{}}
+		s.onClose(d.close)
 		s.generic.Handler.NonGoRestfulMux.Handle(path, d)
+		s.generic.Handler.NonGoRestfulMux.HandlePrefix(path+"/", d)
 	}
 }
 
-func (s *Server) buildDocuments() http.Handler {
-	inner := mux.NewPathRecorderMux("openapi")
-	container := s.generic.Handler.GoRestfulContainer
+func (s *Server) buildV2() http.Handler {
+	inner := mux.NewPathRecorderMux("openapi-v2")
 	v2 := genericserver.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, apiopenapi.NewDefinitionNamer(s.scheme))
 	v2.Info.Title, v2.Info.Version = "Kubernetes", "v"+kubernetesVersion
-	routes.OpenAPI{Config: v2}.InstallV2(container, inner)
-	routes.OpenAPI{V3Config: s.schemas()}.InstallV3(container, inner)
+	routes.OpenAPI{Config: v2}.InstallV2(s.generic.Handler.GoRestfulContainer, inner)
+	return inner
+}
+
+func (s *Server) buildV3() http.Handler {
+	inner := mux.NewPathRecorderMux("openapi-v3")
+	routes.OpenAPI{V3Config: s.schemas()}.InstallV3(s.generic.Handler.GoRestfulContainer, inner)
 	return inner
 }
 
