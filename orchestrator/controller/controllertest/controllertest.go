@@ -79,8 +79,8 @@ func (c *Cluster) Run(t testing.TB, controllers ...interface{ Run(context.Contex
 	}
 }
 
-// Namespace creates a namespace and waits until pods may be created in it,
-// which needs the service-account controller; without wait it does not wait.
+// Namespace creates a namespace. Pods can be created in it once it has its
+// default service account.
 func (c *Cluster) Namespace(t testing.TB, name string) {
 	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}

@@ -29,7 +29,7 @@ import (
 const (
 	// discoverAgain is how long after a failure the server is asked again for
 	// the kinds that it has.
-	discoverAgain = 2 * time.Second
+	discoverAgain = 250 * time.Millisecond
 	// maxDiscoverAgain bounds the growth of that time: an API that another
 	// program serves may be away for long.
 	maxDiscoverAgain = time.Minute
