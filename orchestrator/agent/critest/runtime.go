@@ -19,14 +19,11 @@ import (
 type Runtime struct {
 	cri.RuntimeServiceClient
 
-	// Fault is asked before each call, named by its CRI method: the error is
-	// returned instead of an answer, after the work was done if late is set. nil
-	// for no faults. It may sleep.
-	Fault func(method string) (err error, late bool)
 	// Behave says how a container acts; nil: as its command says, see Behaviour.
 	Behave func(config *cri.ContainerConfig) Behaviour
 
 	mu          sync.Mutex // guards what follows
+	fault       func(method string) (err error, late bool)
 	next        int
 	sandboxes   map[string]*sandbox
 	containers  map[string]*container
@@ -80,11 +77,23 @@ func (r *Runtime) Violations() []string {
 	return append([]string(nil), r.violations...)
 }
 
+// SetFault has f asked before each call, named by its CRI method: the error is
+// returned instead of an answer, after the work was done if late is set. nil
+// for no faults. f may sleep.
+func (r *Runtime) SetFault(f func(method string) (err error, late bool)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fault = f
+}
+
 func (r *Runtime) call(method string, work func() error) error {
 	var err error
 	late := false
-	if r.Fault != nil {
-		err, late = r.Fault(method)
+	r.mu.Lock()
+	fault := r.fault
+	r.mu.Unlock()
+	if fault != nil {
+		err, late = fault(method)
 	}
 	if err != nil && !late {
 		return err

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,13 +28,25 @@ import (
 // to come out right.
 type simulation struct {
 	*node
-	random *rand.Rand
-	faults bool
-	down   bool
+	random dice
+	faults atomic.Bool
+	down   atomic.Bool
 	next   int
 	// touched are pods whose containers had a reason to be replaced since the
 	// last look at them.
 	touched map[types.UID]bool
+}
+
+// dice are random numbers for several goroutines.
+type dice struct {
+	mu     sync.Mutex
+	random *rand.Rand // guarded by mu
+}
+
+func (d *dice) IntN(n int) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.random.IntN(n)
 }
 
 func TestSimulation(t *testing.T) {
@@ -56,7 +70,8 @@ func TestSimulation(t *testing.T) {
 					t.Logf("run it alone with LUBBERLINE_SIMULATION=%d", seed)
 				}
 			}()
-			s := &simulation{node: newNode(t), random: rand.New(rand.NewPCG(1, uint64(seed))), touched: make(map[types.UID]bool)}
+			s := &simulation{node: newNode(t), touched: make(map[types.UID]bool)}
+			s.random.random = rand.New(rand.NewPCG(1, uint64(seed)))
 			s.life()
 		})
 	}
@@ -66,14 +81,15 @@ func (s *simulation) life() {
 	defer func() {
 		s.stop()
 	}()
-	s.runtime.Fault = s.fault
+	s.runtime.SetFault(s.fault)
 	s.volumes.err, s.cgroups.err = s.refuse, s.refuse
-	s.faults = s.random.IntN(4) > 0
+	s.faults.Store(s.random.IntN(4) > 0)
 	for range 5 + s.random.IntN(25) {
 		s.step()
 		after(time.Duration(s.random.IntN(8000)) * time.Millisecond)
 	}
-	s.faults, s.down = false, false
+	s.faults.Store(false)
+	s.down.Store(false)
 	// The longest pauses are the crash back-off's.
 	after(20 * time.Minute)
 	s.check()
@@ -87,10 +103,10 @@ func (s *simulation) life() {
 
 // fault makes calls to the runtime fail or take long.
 func (s *simulation) fault(method string) (err error, late bool) {
-	if s.down {
+	if s.down.Load() {
 		return status.Error(codes.Unavailable, "the runtime is away"), false
 	}
-	if !s.faults {
+	if !s.faults.Load() {
 		return nil, false
 	}
 	if s.random.IntN(4) == 0 {
@@ -103,7 +119,7 @@ func (s *simulation) fault(method string) (err error, late bool) {
 }
 
 func (s *simulation) refuse() error {
-	if s.faults && s.random.IntN(6) == 0 {
+	if s.faults.Load() && s.random.IntN(6) == 0 {
 		return errors.New("refused")
 	}
 	return nil
@@ -143,7 +159,7 @@ func (s *simulation) step() {
 	case 11, 12:
 		s.restart()
 	case 13:
-		s.down = !s.down
+		s.down.Store(!s.down.Load())
 		s.runtime.BreakEvents()
 	}
 }

@@ -371,10 +371,10 @@ func TestRuntimeAwayAndMissingImage(t *testing.T) {
 		require.Equal(t, "ErrImagePull", status.ContainerStatuses[1].State.Waiting.Reason)
 		require.NotNil(t, status.ContainerStatuses[0].State.Running)
 		id := n.runtime.Running("uid-a")["c0"]
-		n.runtime.Fault = func(string) (error, bool) { return grpcstatus.Error(codes.Unavailable, "away"), false }
+		n.runtime.SetFault(func(string) (error, bool) { return grpcstatus.Error(codes.Unavailable, "away"), false })
 		n.runtime.BreakEvents()
 		after(time.Minute)
-		n.runtime.Fault = nil
+		n.runtime.SetFault(nil)
 		after(time.Minute)
 		require.Equal(t, id, n.runtime.Running("uid-a")["c0"])
 		require.Zero(t, n.api.pod(pod.UID).Status.ContainerStatuses[0].RestartCount)
