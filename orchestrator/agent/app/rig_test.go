@@ -62,6 +62,7 @@ func newRig(t testing.TB) *rig {
 	r.admin = client(t, server.ClientConfig("admin", "system:masters"))
 	_, err := r.admin.CoreV1().ServiceAccounts("default").Create(t.Context(), &v1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, metav1.CreateOptions{})
 	require.NoError(t, err)
+	t.Cleanup(r.removeCgroups)
 	r.startRuntime()
 	r.startAgent()
 	t.Cleanup(func() { r.stop() })
@@ -226,4 +227,19 @@ func (r *rig) containerd() int {
 		}
 	}
 	return 0
+}
+
+// removeCgroups takes the rig's groups away; those of pods are gone with them.
+func (r *rig) removeCgroups() {
+	for _, pattern := range []string{"/sys/fs/cgroup/*", "/sys/fs/cgroup"} {
+		for _, group := range []string{"/*/pod*/*", "/pod*/*", "/*/pod*", "/pod*", "/burstable", "/besteffort", ""} {
+			dirs, err := filepath.Glob(pattern + r.cgroup + group)
+			require.NoError(r.t, err)
+			for _, dir := range dirs {
+				if info, err := os.Stat(dir); err == nil && info.IsDir() {
+					require.NoError(r.t, os.Remove(dir))
+				}
+			}
+		}
+	}
 }
