@@ -183,9 +183,18 @@ func (c *crashes) converged(name string, replicas int) error {
 	if n := len(strings.Fields(out)); n != replicas {
 		return fmt.Errorf("pods of %s: %q", name, out)
 	}
-	running, err := c.containers(name)
-	if err != nil || len(running) != replicas {
-		return fmt.Errorf("%d containers of %s run, not %d: %w", len(running), name, replicas, err)
+	found, err := c.containers(name)
+	if err != nil {
+		return err
+	}
+	running := map[string]int{}
+	for _, one := range found {
+		if one.state == cri.ContainerState_CONTAINER_RUNNING {
+			running[one.pod]++
+		}
+	}
+	if len(running) != replicas || slices.Max(slices.Collect(maps.Values(running))) > 1 {
+		return fmt.Errorf("not one container of each of the %d pods of %s runs: %v", replicas, name, found)
 	}
 	return nil
 }
