@@ -169,7 +169,7 @@ func (s *Server) Kubeconfig() string { return filepath.Join(s.options.DataDir, "
 func (s *Server) ClientConfig(name string, groups ...string) *rest.Config {
 	u := &user.DefaultInfo{Name: name, Groups: append([]string{user.AllAuthenticated}, groups...)}
 	return &rest.Config{
-		Host: "https://in-process", Transport: as{s.transport, u}, QPS: -1, UserAgent: name,
+		Host: "https://in-process", Transport: as{s.transport, u}, QPS: -1, UserAgent: name, WarningHandler: rest.NoWarnings{},
 		ContentConfig: rest.ContentConfig{
 			ContentType: runtime.ContentTypeProtobuf, AcceptContentTypes: runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON,
 		},

@@ -2,21 +2,21 @@ package app
 
 import (
 	"crypto/x509"
-	"net"
 	"net/http"
 	"net/netip"
 	"path/filepath"
-	"strconv"
 
 	"k8s.io/client-go/kubernetes"
 
 	agent "github.com/lubberline/lubberline/orchestrator/agent/app"
-	"github.com/lubberline/lubberline/orchestrator/agent/server"
 	"github.com/lubberline/lubberline/orchestrator/pki"
 )
 
 // dnsIndex is the DNS server's place among the cluster IPs.
 const dnsIndex = 10
+
+// statsPaths are what the collector answers in the kubelet's place.
+var statsPaths = []string{"/stats/summary", "/metrics/cadvisor", "/metrics/resource"}
 
 // buildAgent makes this machine's node agent. It may only do what a node may.
 func (a *App) buildAgent() error {
@@ -24,26 +24,6 @@ func (a *App) buildAgent() error {
 	if err != nil {
 		return err
 	}
-	a.agent, err = agent.New(agent.Options{
-		Client: client, Informers: a.server.Informers(), Events: a.events.of("kubelet", a.o.Node),
-		NodeName: a.o.Node, Addresses: []string{a.address.String()}, PodCIDRs: []string{a.cfg.Network.Node.String()},
-		Socket: a.RuntimeSocket(), Root: filepath.Join(a.o.DataDir, "node"), LogDir: a.cfg.Runtime.PodLogs,
-		ClusterDNS: []string{nth(a.cfg.Network.Services, dnsIndex).String()}, ClusterDomain: a.cfg.Network.Domain,
-		Port: int32(a.cfg.KubeletPort), Cgroup: filepath.Join(a.cfg.Runtime.CgroupRoot, "kubepods"),
-		Logger: a.logger("kubelet"), Registerer: a.o.Registerer,
-	})
-	if err != nil {
-		return err
-	}
-	a.parts = append(a.parts, part{"node agent", a.agent})
-	return a.buildKubelet(client)
-}
-
-// statsPaths are what the collector answers in the kubelet's place.
-var statsPaths = []string{"/stats/summary", "/metrics/cadvisor", "/metrics/resource"}
-
-// buildKubelet binds the kubelet's API of this machine.
-func (a *App) buildKubelet(client kubernetes.Interface) error {
 	certificate, err := a.server.PKI().Pair(pki.Request{
 		Name: "kubelet-server", User: "system:node:" + a.o.Node, Groups: []string{"system:nodes"},
 		Hosts: []string{a.o.Node, a.address.String(), "127.0.0.1", "localhost"},
@@ -59,16 +39,20 @@ func (a *App) buildKubelet(client kubernetes.Interface) error {
 			handlers[path] = a.o.Stats
 		}
 	}
-	kubelet, err := server.New(server.Options{
-		Address: net.JoinHostPort(a.address.String(), strconv.Itoa(a.cfg.KubeletPort)), NodeName: a.o.Node,
-		Certificate: certificate.Certificate, ClientCAs: func() *x509.CertPool { return authorities },
-		Client: client, Pods: a.agent.Pods(), Runtime: a.agent.Runtime(), Handlers: handlers,
+	a.agent, err = agent.New(agent.Options{
+		Client: client, Informers: a.server.Informers(), Events: a.events.of("kubelet", a.o.Node),
+		NodeName: a.o.Node, Addresses: []string{a.address.String()}, PodCIDRs: []string{a.cfg.Network.Node.String()},
+		MaxPods: int64(a.cfg.Runtime.MaxPods), Socket: a.RuntimeSocket(),
+		Root: filepath.Join(a.o.DataDir, "node"), LogDir: a.cfg.Runtime.PodLogs,
+		ClusterDNS: []string{nth(a.cfg.Network.Services, dnsIndex).String()}, ClusterDomain: a.cfg.Network.Domain,
+		Port: int32(a.cfg.KubeletPort), Cgroup: filepath.Join(a.cfg.Runtime.CgroupRoot, "kubepods"),
+		Certificate: certificate.Certificate, ClientCAs: func() *x509.CertPool { return authorities }, Handlers: handlers,
 		Logger: a.logger("kubelet"), Registerer: a.o.Registerer,
 	})
 	if err != nil {
 		return err
 	}
-	a.parts = append(a.parts, part{"kubelet API", kubelet})
+	a.parts = append(a.parts, part{"node agent", a.agent})
 	return nil
 }
 

@@ -63,6 +63,7 @@ func New(o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("node agent: %w", err)
 	}
+	host.MaxPods = o.MaxPods
 	defer func() {
 		if err != nil {
 			a.close()

@@ -55,6 +55,8 @@ type Options struct {
 	Handlers map[string]http.Handler
 	// Reserved is what pods may not take of the machine; may be nil.
 	Reserved v1.ResourceList
+	// MaxPods is how many pods the node takes; 110 when 0.
+	MaxPods int64
 	// Cgroup is the group of all pods; empty: /kubepods.
 	Cgroup string
 	// Version is told in the node's info, such as v1.37.2.

@@ -3,6 +3,7 @@ package node
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
@@ -14,13 +15,16 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// maxPods is how many pods a node takes unless told otherwise, as Kubernetes'.
-const maxPods = 110
+// defaultMaxPods is how many pods a node takes unless told otherwise, as
+// Kubernetes'.
+const defaultMaxPods = 110
 
 // Host is what a machine is.
 type Host struct {
 	MilliCPU    int64
 	MemoryBytes int64
+	// MaxPods is how many pods the node takes; 110 when 0.
+	MaxPods int64
 	// DiskBytes is the size of the file system that pods write to.
 	DiskBytes                     int64
 	MachineID, SystemUUID, BootID string
@@ -107,7 +111,7 @@ func (h Host) capacity() v1.ResourceList {
 		v1.ResourceCPU:              *resource.NewMilliQuantity(h.MilliCPU, resource.DecimalSI),
 		v1.ResourceMemory:           *resource.NewQuantity(h.MemoryBytes, resource.BinarySI),
 		v1.ResourceEphemeralStorage: *resource.NewQuantity(h.DiskBytes, resource.BinarySI),
-		v1.ResourcePods:             *resource.NewQuantity(maxPods, resource.DecimalSI),
+		v1.ResourcePods:             *resource.NewQuantity(cmp.Or(h.MaxPods, defaultMaxPods), resource.DecimalSI),
 		"hugepages-1Gi":             *resource.NewQuantity(0, resource.DecimalSI),
 		"hugepages-2Mi":             *resource.NewQuantity(0, resource.DecimalSI),
 	}
