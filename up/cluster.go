@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"sync/atomic"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	aggregator "github.com/lubberline/lubberline/aggregator/app"
 	"github.com/lubberline/lubberline/logging"
 	orchestrator "github.com/lubberline/lubberline/orchestrator/app"
@@ -15,8 +17,9 @@ import (
 // cluster is the orchestrator within this process, and what it shares with the
 // halves of the monitoring.
 type cluster struct {
-	app   *orchestrator.App // nil where no pods are run
-	stats atomic.Value      // http.Handler of the collector, once it is built
+	app     *orchestrator.App // nil where no pods are run
+	metrics *prometheus.Registry
+	stats   atomic.Value // http.Handler of the collector, once it is built
 }
 
 // buildCluster makes the orchestrator, unless it is switched off. Where this
@@ -25,10 +28,11 @@ func (r *run) buildCluster(ctx context.Context) {
 	if !r.cfg.Orchestrator.Enabled {
 		return
 	}
+	r.cluster.metrics = prometheus.NewRegistry()
 	app, err := orchestrator.New(ctx, orchestrator.Options{
 		Config: r.cfg.Orchestrator, DataDir: filepath.Join(r.cfg.DataDir, "orchestrator"), Node: r.node,
 		ResourceMetrics: r.cfg.aggregatorSocket(), Stats: http.HandlerFunc(r.cluster.serveStats),
-		Logger: logging.Component(r.log, "orchestrator"),
+		Registerer: r.cluster.metrics, Logger: logging.Component(r.log, "orchestrator"),
 	})
 	if err != nil {
 		r.log.Error("no pods run here: monitoring only", "error", err)
@@ -64,6 +68,14 @@ func (c *cluster) joined() *aggregator.Cluster {
 		return nil
 	}
 	return &aggregator.Cluster{Client: c.app.Client(), Informers: c.app.Informers()}
+}
+
+// gatherer is the orchestrator's own metrics; nil without one.
+func (c *cluster) gatherer() prometheus.Gatherer {
+	if c.app == nil {
+		return nil
+	}
+	return c.metrics
 }
 
 // runtimeSocket is where the collector asks for the pods' names.

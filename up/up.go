@@ -102,7 +102,8 @@ func (r *run) build(ctx context.Context) (err error) {
 		}
 	}()
 	r.aggregator, err = aggregator.New(ctx, aggregator.Options{
-		Config: r.cfg.Aggregator, DataDir: r.cfg.DataDir, LocalSocket: r.cfg.aggregatorSocket(), Cluster: r.cluster.joined(), Logger: r.log,
+		Config: r.cfg.Aggregator, DataDir: r.cfg.DataDir, LocalSocket: r.cfg.aggregatorSocket(), Cluster: r.cluster.joined(),
+		Metrics: r.cluster.gatherer(), Logger: r.log,
 	})
 	if err != nil {
 		return err

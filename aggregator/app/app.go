@@ -44,6 +44,8 @@ type Options struct {
 	// Cluster is the one to join metrics and logs with, in place of the one that
 	// Config names; nil for none.
 	Cluster *Cluster
+	// Metrics of other parts of the process are shown beside our own; may be nil.
+	Metrics prometheus.Gatherer
 	Logger  *slog.Logger
 }
 
@@ -59,6 +61,7 @@ type App struct {
 	dataDir string
 	log     *slog.Logger
 	metrics *prometheus.Registry
+	others  prometheus.Gatherer // may be nil
 	group   *lifecycle.Group
 
 	metricStore *metricstore.Store
@@ -80,7 +83,7 @@ type App struct {
 // again when it fails, or else when Run ends.
 func New(ctx context.Context, o Options) (_ *App, err error) {
 	a := &App{
-		cfg: o.Config, dataDir: o.DataDir, cluster: o.Cluster, log: o.Logger,
+		cfg: o.Config, dataDir: o.DataDir, cluster: o.Cluster, others: o.Metrics, log: o.Logger,
 		metrics: prometheus.NewRegistry(), group: lifecycle.New(logging.Component(o.Logger, "aggregator"), closeBound),
 	}
 	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

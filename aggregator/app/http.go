@@ -7,6 +7,7 @@ import (
 	"net/http/pprof"
 
 	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/lubberline/lubberline/aggregator/api/elastic"
@@ -113,7 +114,11 @@ func (a *App) routePrometheus(r gin.IRouter) error {
 // routeHealth has Heapster's health check, which fails without fresh figures,
 // and Prometheus' two: whoever is answered finds the stores open.
 func (a *App) routeHealth(r gin.IRouter) error {
-	r.GET("/metrics", gin.WrapH(promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{})))
+	shown := prometheus.Gatherers{a.metrics}
+	if a.others != nil {
+		shown = append(shown, a.others)
+	}
+	r.GET("/metrics", gin.WrapH(promhttp.HandlerFor(shown, promhttp.HandlerOpts{})))
 	for _, path := range []string{"/-/healthy", "/-/ready"} {
 		r.GET(path, func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"google.golang.org/grpc"
@@ -20,6 +21,9 @@ import (
 // criNamespace is containerd's name for what CRI sees.
 const criNamespace = "k8s.io"
 
+// pinned is the label of images that are not removed to free disk.
+const pinned = "io.cri-containerd.pinned=pinned"
+
 // Images puts images into a runtime, so that machines without a registry have
 // some, and lists them.
 type Images struct {
@@ -29,16 +33,34 @@ type Images struct {
 	Socket string
 }
 
+// unpacked is how ctr tells of an image that it has imported.
+var unpacked = regexp.MustCompile(`(?m)^unpacking (\S+) \(`)
+
 // Import reads an archive as `docker save` or OCI tools write it. It can be
-// used by pods when Import returns. The runtime must be containerd.
+// used by pods when Import returns, and is kept when the disk is full: it could
+// not be pulled again. The runtime must be containerd.
 func (i Images) Import(ctx context.Context, archive io.Reader) error {
-	cmd := exec.CommandContext(ctx, filepath.Join(i.BinDir, "ctr"), "--address", i.Socket, "--namespace", criNamespace,
-		"images", "import", "--local", "-")
-	cmd.Stdin = archive
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("import images into %s: %w: %s", i.Socket, err, bytes.TrimSpace(out))
+	out, err := i.ctr(ctx, archive, "images", "import", "--local", "-")
+	if err != nil {
+		return fmt.Errorf("import images into %s: %w", i.Socket, err)
+	}
+	for _, m := range unpacked.FindAllSubmatch(out, -1) {
+		if _, err := i.ctr(ctx, nil, "images", "label", string(m[1]), pinned); err != nil {
+			return fmt.Errorf("keep image %s: %w", m[1], err)
+		}
 	}
 	return nil
+}
+
+// ctr runs containerd's client.
+func (i Images) ctr(ctx context.Context, in io.Reader, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(i.BinDir, "ctr"), append([]string{"--address", i.Socket, "--namespace", criNamespace}, args...)...)
+	cmd.Stdin = in
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
+	}
+	return out, nil
 }
 
 // List returns what pods can use without pulling.

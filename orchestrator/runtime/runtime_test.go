@@ -30,7 +30,7 @@ func options(t *testing.T) Options {
 	dir := t.TempDir()
 	return Options{
 		BinDir: peers.RuntimePrograms(t), DataDir: filepath.Join(dir, "data"),
-		Network: Network{Bridge: "lubbertest0", Subnet: netip.MustParsePrefix("10.245.7.0/24"), Cluster: netip.MustParsePrefix("10.245.0.0/16")},
+		Network: Network{Bridge: "lubruntime0", Subnet: netip.MustParsePrefix("10.245.7.0/24"), Cluster: netip.MustParsePrefix("10.245.0.0/16")},
 		Logger:  slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 }
@@ -112,6 +112,7 @@ func TestImagesWithoutARegistry(t *testing.T) {
 	var names []string
 	for _, i := range list {
 		names = append(names, i.GetRepoTags()...)
+		require.True(t, i.GetPinned(), i.GetRepoTags())
 	}
 	require.ElementsMatch(t, []string{SandboxImage, "registry.k8s.io/test/busybox:1"}, names)
 

@@ -21,20 +21,24 @@ const (
 )
 
 // Threshold is met when less is available than its quantity or its share of
-// the capacity, whichever is set.
+// the capacity, whichever is set; of both, the lesser.
 type Threshold struct {
 	Signal   Signal
 	Quantity int64   // bytes or pieces
 	Share    float64 // 0.1 is a tenth
 }
 
-// DefaultThresholds are Kubernetes' own.
+// enoughDisk is enough to go on with, however large the disk is: a node with a
+// disk of a terabyte need not turn pods away with 150 GB to spare.
+const enoughDisk = 10 << 30
+
+// DefaultThresholds are Kubernetes' own, but for enoughDisk.
 func DefaultThresholds() []Threshold {
 	return []Threshold{
 		{Signal: MemoryAvailable, Quantity: 100 << 20},
-		{Signal: NodeFSAvailable, Share: 0.10},
+		{Signal: NodeFSAvailable, Share: 0.10, Quantity: enoughDisk},
 		{Signal: NodeFSInodesFree, Share: 0.05},
-		{Signal: ImageFSAvailable, Share: 0.15},
+		{Signal: ImageFSAvailable, Share: 0.15, Quantity: enoughDisk},
 		{Signal: ImageFSInodesFree, Share: 0.05},
 	}
 }
@@ -65,8 +69,8 @@ func (m *Manager) met(o Observation) (met []shortage) {
 			continue
 		}
 		quantity := t.Quantity
-		if quantity == 0 {
-			quantity = int64(t.Share * float64(amount.Capacity))
+		if share := int64(t.Share * float64(amount.Capacity)); t.Share > 0 && (quantity == 0 || share < quantity) {
+			quantity = share
 		}
 		if amount.Available < quantity {
 			met = append(met, shortage{t, amount.Available, quantity})
