@@ -25,6 +25,7 @@ type Config struct {
 	KubeletPort int           `yaml:"kubelet_port"`
 	Network     NetworkConfig `yaml:"network"`
 	Runtime     RuntimeConfig `yaml:"runtime"`
+	DNS         DNSConfig     `yaml:"dns"`
 	// Etcd is an external cluster, in place of the embedded store.
 	Etcd *EtcdConfig `yaml:"etcd"`
 	// Roles are given beside the built-in ones.
@@ -76,6 +77,7 @@ func DefaultConfig() Config {
 			Services: netip.MustParsePrefix("10.96.0.0/16"), Domain: "cluster.local",
 		},
 		Runtime: RuntimeConfig{PodLogs: "/var/log/pods", CgroupRoot: "/", MaxPods: 250},
+		DNS:     defaultDNS(),
 	}
 }
 
@@ -112,7 +114,7 @@ func (c *Config) Validate() error {
 			fail("roles[%d]: %w", i, err)
 		}
 	}
-	return errors.Join(append(errs, c.Network.validate())...)
+	return errors.Join(append(errs, c.Network.validate(), c.DNS.validate())...)
 }
 
 func (n *NetworkConfig) validate() error {
