@@ -1,0 +1,231 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	testclock "k8s.io/utils/clock/testing"
+
+	"github.com/lubberline/lubberline/orchestrator/proxy/ruleset"
+)
+
+func eventually(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	require.Eventually(t, f, 10*time.Second, 10*time.Millisecond, what)
+}
+
+func TestRealClusterIP(t *testing.T) {
+	l := newLab(t)
+	if l == nil {
+		return
+	}
+	a, b, client, outside := l.pod().serve(8080), l.pod().serve(8080), l.pod(), l.outside()
+	c := newCluster(t, service("web", "10.96.0.5"), endpoints("web", a.address, b.address), service("none", "10.96.0.6"),
+		service("self", "10.96.0.7"), endpoints("self", a.address))
+	l.running(c)
+
+	for _, network := range []string{"tcp4", "udp4"} {
+		for _, from := range []*host{client, l.self(), outside} {
+			require.Len(t, from.servers(network, "10.96.0.5:80"), 2, "%s from %s", network, from.address)
+		}
+		require.Equal(t, client.address, client.mustAsk(network, "10.96.0.5:80").client, "pods see each other's addresses")
+		require.Equal(t, answer{a.address, "10.9.0.1"}, a.mustAsk(network, "10.96.0.7:80"), "a pod reaches itself")
+	}
+	for _, from := range []*host{client, l.self(), outside} {
+		for _, address := range []string{"10.96.0.6:80", "10.96.0.5:81", "10.96.3.3:80"} {
+			for _, network := range []string{"tcp4", "udp4"} {
+				requireRefused(t, from, network, address)
+			}
+		}
+	}
+}
+
+func requireRefused(t testing.TB, from *host, network, address string) {
+	t.Helper()
+	_, err := from.ask(network, address)
+	if errors.Is(err, syscall.EPERM) {
+		return // what the kernel says to programs of this machine that send packets
+	}
+	require.ErrorIs(t, err, syscall.ECONNREFUSED, "%s %s from %s", network, address, from.address)
+}
+
+func TestRealNodePorts(t *testing.T) {
+	l := newLab(t)
+	if l == nil {
+		return
+	}
+	a, b, client, outside := l.pod().serve(8080), l.pod().serve(8080), l.pod(), l.outside()
+	c := newCluster(t,
+		service("web", "10.96.0.5", nodePort(30080)), endpoints("web", a.address, b.address),
+		service("local", "10.96.0.6", nodePort(30081), localPolicy, externalIP("203.0.113.7")), endpoints("local", a.address, "10.9.1.5"),
+		service("elsewhere", "10.96.0.7", nodePort(30082), localPolicy), endpoints("elsewhere", "10.9.1.5"),
+		service("none", "10.96.0.8", nodePort(30083), externalIP("203.0.113.8")))
+	l.running(c)
+
+	for _, network := range []string{"tcp4", "udp4"} {
+		for _, address := range []string{labNode + ":30080", "198.51.100.1:30080", "10.9.0.1:30080"} {
+			require.Len(t, outside.servers(network, address), 2)
+		}
+		require.Len(t, client.servers(network, labNode+":30080"), 2)
+		require.Len(t, l.self().servers(network, labNode+":30080"), 2)
+		require.Equal(t, "10.9.0.1", outside.mustAsk(network, labNode+":30080").client, "the answer must come back by this machine")
+		require.Equal(t, map[string]int{a.address: 30}, outside.servers(network, labNode+":30081"))
+		require.Equal(t, answer{a.address, outside.address}, outside.mustAsk(network, "203.0.113.7:80"), "the client's address is kept")
+		_, err := outside.ask(network, labNode+":30082")
+		require.ErrorContains(t, err, "i/o timeout", "endpoints on other machines are not for those who come here")
+		for _, address := range []string{labNode + ":30083", "203.0.113.8:80"} {
+			for _, from := range []*host{client, outside, l.self()} {
+				requireRefused(t, from, network, address)
+			}
+		}
+	}
+}
+
+func TestRealAffinity(t *testing.T) {
+	l := newLab(t)
+	if l == nil {
+		return
+	}
+	a, b, client, outside := l.pod().serve(8080), l.pod().serve(8080), l.pod(), l.outside()
+	c := newCluster(t, service("web", "10.96.0.5", sticky(2), nodePort(30080)), endpoints("web", a.address, b.address))
+	l.running(c)
+
+	first := client.mustAsk("tcp4", "10.96.0.5:80").server
+	require.Equal(t, map[string]int{first: 30}, client.servers("tcp4", "10.96.0.5:80"))
+	require.Equal(t, map[string]int{first: 30}, client.servers("tcp4", labNode+":30080"), "whatever the address")
+	require.Len(t, outside.servers("tcp4", labNode+":30080"), 1)
+
+	other := map[string]string{a.address: b.address, b.address: a.address}[first]
+	c.put(endpoints("web", other))
+	eventually(t, "moved when the endpoint is gone", func() bool { return client.mustAsk("tcp4", "10.96.0.5:80").server == other })
+	c.put(endpoints("web", a.address, b.address))
+	eventually(t, "both are there", func() bool { return kernelHolds(t, "endpoint-", first) })
+	require.Equal(t, map[string]int{other: 30}, client.servers("tcp4", "10.96.0.5:80"), "and stays there")
+
+	c.put(service("web", "10.96.0.5", nodePort(30080)))
+	eventually(t, "no affinity any more", func() bool { return len(client.servers("tcp4", "10.96.0.5:80")) == 2 })
+	c.put(service("web", "10.96.0.5", nodePort(30080), sticky(1)))
+	eventually(t, "affinity again", func() bool { return len(client.servers("tcp4", "10.96.0.5:80")) == 1 })
+	stays := client.mustAsk("tcp4", "10.96.0.5:80").server
+	require.Eventually(t, func() bool { return client.mustAsk("tcp4", "10.96.0.5:80").server != stays },
+		60*time.Second, 1200*time.Millisecond, "forgotten after the timeout")
+}
+
+// kernelHolds says whether a line of the table has all of the words.
+func kernelHolds(t testing.TB, words ...string) bool {
+	t.Helper()
+	text, err := exec.Command("nft", "list", "table", "ip", "lubberline").CombinedOutput()
+	require.NoError(t, err, "%s", text)
+	for line := range strings.Lines(string(text)) {
+		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestRealEndpointsChange(t *testing.T) {
+	l := newLab(t)
+	if l == nil {
+		return
+	}
+	a, b, client := l.pod().serve(8080), l.pod().serve(8080), l.pod()
+	c := newCluster(t, service("web", "10.96.0.5"), endpoints("web", a.address))
+	l.running(c)
+
+	connection, err := client.dial("tcp4", "10.96.0.5:80")
+	require.NoError(t, err)
+	defer connection.Close()
+	_, err = askOn(connection, "tcp4")
+	require.NoError(t, err)
+	flow, err := client.dial("udp4", "10.96.0.5:80")
+	require.NoError(t, err)
+	defer flow.Close()
+	was, err := askOn(flow, "udp4")
+	require.NoError(t, err)
+	require.Equal(t, a.address, was.server)
+
+	c.put(endpoints("web", b.address))
+	eventually(t, "new connections go to the new endpoint", func() bool { return client.mustAsk("tcp4", "10.96.0.5:80").server == b.address })
+	eventually(t, "flows of datagrams move", func() bool {
+		now, err := askOn(flow, "udp4")
+		return err == nil && now.server == b.address
+	})
+	_, err = fmt.Fprint(connection, "still there?")
+	require.NoError(t, err)
+	echo := make([]byte, 12)
+	_ = connection.SetReadDeadline(time.Now().Add(answerTimeout))
+	_, err = io.ReadFull(connection, echo)
+	require.NoError(t, err, "connections stay")
+
+	c.put(endpoints("web"))
+	eventually(t, "nobody is left", func() bool { _, err := client.ask("tcp4", "10.96.0.5:80"); return errors.Is(err, syscall.ECONNREFUSED) })
+	eventually(t, "flows end", func() bool { _, err := askOn(flow, "udp4"); return errors.Is(err, syscall.ECONNREFUSED) })
+	c.put(endpoints("web", a.address, b.address))
+	eventually(t, "both", func() bool {
+		_, err := client.ask("tcp4", "10.96.0.5:80")
+		return err == nil && len(client.servers("tcp4", "10.96.0.5:80")) == 2
+	})
+}
+
+func TestRealRepair(t *testing.T) {
+	l := newLab(t)
+	if l == nil {
+		return
+	}
+	run := func(arguments string) {
+		t.Helper()
+		output, err := exec.Command("nft", arguments).CombinedOutput()
+		require.NoError(t, err, "%s: %s", arguments, output)
+	}
+	run("add table ip others; add chain ip others forward { type filter hook forward priority 0; }; add rule ip others forward counter")
+	a, client := l.pod().serve(8080), l.pod()
+	c := newCluster(t, service("web", "10.96.0.5"), endpoints("web", a.address), service("sticky", "10.96.0.6", sticky(60)), endpoints("sticky", a.address))
+	clock := testclock.NewFakeClock(time.Now())
+	p := l.proxy(c, func(o *Options) { o.Clock = clock })
+	go func() { _ = p.Run(t.Context()) }()
+	<-p.Ready()
+
+	for _, damage := range []string{
+		"delete table ip lubberline",
+		"flush chain ip lubberline dispatch",
+		"flush chain ip lubberline tcp-cluster-1",
+		"delete chain ip lubberline prerouting",
+		"delete element ip lubberline services { 10.96.0.5 . tcp . 80 }",
+		"flush map ip lubberline tcp-endpoints",
+		"flush table ip lubberline",
+		"add element ip lubberline services { 10.96.0.9 . tcp . 80 : drop }",
+	} {
+		run(damage)
+		eventually(t, damage, func() bool {
+			clock.Step(checkEvery)
+			_, err := client.ask("tcp4", "10.96.0.5:80")
+			_, other := client.ask("tcp4", "10.96.0.6:80")
+			return err == nil && other == nil && !kernelHolds(t, "10.96.0.9")
+		})
+	}
+	run("delete table ip lubberline")
+	c.put(service("new", "10.96.0.7"), endpoints("new", a.address))
+	eventually(t, "a change finds the damage at once", func() bool {
+		_, err := client.ask("tcp4", "10.96.0.5:80")
+		_, other := client.ask("tcp4", "10.96.0.7:80")
+		return err == nil && other == nil
+	})
+	output, err := exec.Command("nft", "list", "table", "ip", "others").CombinedOutput()
+	require.NoError(t, err)
+	require.Contains(t, string(output), "counter packets")
+
+	nft, err := ruleset.Open()
+	require.NoError(t, err)
+	repaired, anew, err := ruleset.New(nft, p.facts).Repair(t.Context(), p.wanted)
+	require.NoError(t, errors.Join(anew, err))
+	require.Zero(t, repaired, "what the kernel gives back is what was written")
+}
