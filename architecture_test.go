@@ -25,6 +25,8 @@ var forbidden = []struct {
 	}, "the collector runs on every node and must stay a small program"},
 	{"cmd/lubberline-collector", []string{module + "aggregator", "github.com/prometheus/prometheus/tsdb", "github.com/duckdb"}, "it is the small node program"},
 	{"aggregator", []string{module + "collector", module + "orchestrator"}, "anything that speaks the protocols may feed the aggregator"},
+	{"orchestrator", []string{module + "collector", module + "aggregator", "k8s.io/kubernetes"}, "the monitoring works on any Kubernetes, and pods run without it"},
+	{"orchestrator/scheduler/filter", []string{"k8s.io/client-go"}, "what a node must offer is a pure function"},
 	{"spool", []string{module + "collector", module + "aggregator"}, "both sides spool"},
 	{"forward", []string{module + "collector", module + "aggregator"}, "both sides speak it"},
 }
