@@ -19,7 +19,7 @@ func (p *PKI) Kubeconfig(path, server string, pair *Pair) error {
 		if err != nil {
 			return err
 		}
-		return writeFile(path, data, 0o600)
+		return WriteFile(path, data, 0o600)
 	}
 	if err := write(); err != nil {
 		return fmt.Errorf("kubeconfig %s: %w", path, err)

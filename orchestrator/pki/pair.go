@@ -88,10 +88,10 @@ func (p *PKI) issue(pair *Pair) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(p.path(pair.name+".key"), keyPEM, 0o600); err != nil {
+	if err := WriteFile(p.path(pair.name+".key"), keyPEM, 0o600); err != nil {
 		return err
 	}
-	if err := writeFile(p.path(pair.name+".crt"), certPEM, 0o644); err != nil {
+	if err := WriteFile(p.path(pair.name+".crt"), certPEM, 0o644); err != nil {
 		return err
 	}
 	if err := pair.set(certPEM, keyPEM); err != nil {

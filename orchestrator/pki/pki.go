@@ -148,7 +148,7 @@ func (p *PKI) openKey(name string) (crypto.Signer, error) {
 	data, err := os.ReadFile(path)
 	if os.IsNotExist(err) {
 		if data, err = keyutil.MakeEllipticPrivateKeyPEM(); err == nil {
-			err = writeFile(path, data, 0o600)
+			err = WriteFile(path, data, 0o600)
 		}
 	}
 	if err != nil {

@@ -33,7 +33,7 @@ func (p *PKI) makeAuthority(key crypto.Signer) ([]byte, error) {
 		return nil, err
 	}
 	data := encode(der)
-	return data, writeFile(p.CAFile(), data, 0o644)
+	return data, WriteFile(p.CAFile(), data, 0o644)
 }
 
 // sign issues a certificate for the key in PEM.
@@ -83,8 +83,8 @@ func serialNumber() (*big.Int, error) {
 	return rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 }
 
-// writeFile replaces a file as a whole, so that no reader sees half of it.
-func writeFile(path string, data []byte, mode os.FileMode) error {
+// WriteFile replaces a file as a whole, so that no reader sees half of it.
+func WriteFile(path string, data []byte, mode os.FileMode) error {
 	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return err
