@@ -71,10 +71,11 @@ func Generate(in Input) v1.PodStatus {
 		ResourceClaimStatuses: in.Pod.Status.ResourceClaimStatuses,
 	}
 	setAddresses(&s, in)
-	c := containers{in: in, old: in.Old}
-	s.InitContainerStatuses = c.statuses(in.Pod.Spec.InitContainers, in.Old.InitContainerStatuses, true)
-	s.ContainerStatuses = c.statuses(in.Pod.Spec.Containers, in.Old.ContainerStatuses, false)
-	s.EphemeralContainerStatuses = c.statuses(ephemeral(in.Pod), in.Old.EphemeralContainerStatuses, false)
+	if c := (containers{in: in, old: in.Old}); !turnedAway(in) {
+		s.InitContainerStatuses = c.statuses(in.Pod.Spec.InitContainers, in.Old.InitContainerStatuses, true)
+		s.ContainerStatuses = c.statuses(in.Pod.Spec.Containers, in.Old.ContainerStatuses, false)
+		s.EphemeralContainerStatuses = c.statuses(ephemeral(in.Pod), in.Old.EphemeralContainerStatuses, false)
+	}
 	if in.Terminated {
 		endUnknown(&s, in.Pod)
 	}
@@ -82,6 +83,13 @@ func Generate(in Input) v1.PodStatus {
 	limitMessages(&s)
 	setConditions(&s, in)
 	return s
+}
+
+// turnedAway says that the pod was failed before anything of it was begun: it
+// has no containers, and so its own reason is what people see.
+func turnedAway(in Input) bool {
+	failed := in.Failure != nil || in.Old.Phase == v1.PodFailed
+	return failed && in.Terminating && len(in.Old.ContainerStatuses) == 0 && len(in.Old.InitContainerStatuses) == 0 && len(in.Seen.Containers) == 0
 }
 
 func startTime(in Input) *metav1.Time {

@@ -96,6 +96,19 @@ func TestLostContainerOfAnEndedPodHasFailed(t *testing.T) {
 	require.Equal(t, int32(137), s.ContainerStatuses[0].State.Terminated.ExitCode)
 }
 
+func TestPodThatWasTurnedAwayHasNoContainers(t *testing.T) {
+	in := input(v1.RestartPolicyAlways)
+	in.Failure = &Failure{Reason: "OutOfcpu"}
+	in.Terminating = true
+	s := Generate(in)
+	require.Empty(t, s.ContainerStatuses)
+	require.Equal(t, "OutOfcpu", s.Reason)
+	in.Failure, in.Old, in.Terminated = nil, &s, true // as after a restart of the agent
+	require.Empty(t, Generate(in).ContainerStatuses)
+	in.Old.Phase = v1.PodPending // deleted before its first container
+	require.NotEmpty(t, Generate(in).ContainerStatuses)
+}
+
 func TestConditionsOfOthersAndReadinessGates(t *testing.T) {
 	in := input(v1.RestartPolicyAlways, observed.Container{ID: "1", Name: "c", State: observed.Running})
 	in.Pod.Spec.ReadinessGates = []v1.PodReadinessGate{{ConditionType: "open"}}
