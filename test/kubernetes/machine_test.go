@@ -93,11 +93,14 @@ func (m *machine) boot() error {
 	if err := os.WriteFile(filepath.Join(m.dir, "config.yaml"), []byte(m.configuration()), 0o600); err != nil {
 		return err
 	}
+	path, err := program.Path("lubberline")
+	if err != nil {
+		return err
+	}
 	if err := m.start(); err != nil {
 		return err
 	}
-	path, err := program.Path("lubberline")
-	if err != nil {
+	if err := until(func() error { return m.untainted(path) }); err != nil {
 		return err
 	}
 	out, err := exec.Command(path, "images", "build-busybox", "--name", image, "--socket", m.socket()).CombinedOutput()
@@ -124,6 +127,15 @@ func (m *machine) start() (err error) {
 		}
 		return nil
 	})
+}
+
+// untainted says why the node takes no pods: it may be short of disk.
+func (m *machine) untainted(lubberline string) error {
+	out, err := exec.Command(lubberline, "kubectl", "--kubeconfig", m.kubeconfig, "get", "node", node, "-o", "jsonpath={.spec.taints}").CombinedOutput()
+	if err != nil || len(out) > 0 {
+		return fmt.Errorf("the node has taints: %s %w", out, err)
+	}
+	return nil
 }
 
 func (m *machine) runtimeData() string { return filepath.Join(m.dir, "d", "orchestrator", "runtime") }

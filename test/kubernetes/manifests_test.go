@@ -2,6 +2,9 @@ package kubernetes
 
 import "fmt"
 
+// The manifests begin with dashes, for kubectl takes what begins with a brace
+// for JSON.
+
 // counting prints a numbered line twice a second.
 const counting = "i=0; while :; do echo line $i of $HOSTNAME; i=$((i+1)); sleep 0.5; done"
 
@@ -11,7 +14,8 @@ func podSpec(script string) string {
 }
 
 func pod(name, script string) string {
-	return fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: %s, labels: {app: %s}}, spec: %s}`, name, name, podSpec(script))
+	return fmt.Sprintf(`---
+{apiVersion: v1, kind: Pod, metadata: {name: %s, labels: {app: %s}}, spec: %s}`, name, name, podSpec(script))
 }
 
 // sleeper is a pod that does nothing, until it is told to end.
@@ -28,7 +32,8 @@ func deployment(name string, replicas int, script string) string {
 }
 
 func workload(version, kind, name string, replicas int, selector, script string) string {
-	return fmt.Sprintf(`{apiVersion: %s, kind: %s, metadata: {name: %s, labels: {app: %s}},
+	return fmt.Sprintf(`---
+{apiVersion: %s, kind: %s, metadata: {name: %s, labels: {app: %s}},
   spec: {replicas: %d, selector: %s, template: {metadata: {labels: {app: %s}}, spec: %s}}}`,
 		version, kind, name, name, replicas, selector, name, podSpec(script))
 }

@@ -86,11 +86,11 @@ func patch(k *kube) {
 }
 
 func configMap(value string) string {
-	return fmt.Sprintf("{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {color: %s}}", value)
+	return fmt.Sprintf("---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {color: %s}}", value)
 }
 
 func apply(k *kube) {
-	require.Equal(k.t, "configmap/settings created\n", k.input("{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {color: red, size: small}}", "apply", "-f", "-"))
+	require.Equal(k.t, "configmap/settings created\n", k.input("---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {color: red, size: small}}", "apply", "-f", "-"))
 	k.run("patch", "configmap", "settings", "--type=merge", "-p", `{"data":{"mine":"kept"}}`)
 	require.Equal(k.t, "configmap/settings configured\n", k.input(configMap("blue"), "apply", "-f", "-"))
 	require.JSONEq(k.t, `{"color":"blue","mine":"kept"}`, k.jsonpath("{.data}", "configmap", "settings"))
@@ -120,7 +120,7 @@ func applyServerSide(k *kube) {
 	k.input(configMap("blue"), side("ben", "blue", "--force-conflicts")...)
 	require.Equal(k.t, "blue", k.jsonpath("{.data.color}", "configmap", "settings"))
 	require.Contains(k.t, k.refusedInput(configMap("red"), side("ann", "red")...), `conflict with "ben"`)
-	k.input("{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}", side("ben", "")...)
+	k.input("---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}", side("ben", "")...)
 	require.Empty(k.t, k.jsonpath("{.data}", "configmap", "settings"), "what its only manager leaves out goes")
 }
 

@@ -123,7 +123,8 @@ func attach(k *kube) {
 	k.ready("one")
 	a := k.follow("attach", "one")
 	a.prints("of one", 2)
-	k.create(fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: parrot}, spec: {restartPolicy: Never, containers: [
+	k.create(fmt.Sprintf(`---
+{apiVersion: v1, kind: Pod, metadata: {name: parrot}, spec: {restartPolicy: Never, containers: [
   {name: main, image: %q, stdin: true, stdinOnce: true, command: [sh, -c, "while read l; do echo said $l; done"]}]}}`, image))
 	k.ready("parrot")
 	p := k.follow("attach", "-i", "parrot")
