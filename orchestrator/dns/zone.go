@@ -175,6 +175,7 @@ func findClusterIP(b *builder, t target, s *corev1.Service) bool {
 			}
 		}
 	}
+	b.distinct() // a port may have one number for two protocols
 	b.share()
 	return found
 }
