@@ -79,11 +79,11 @@ func must(t testing.TB, err error) {
 
 func runInNetwork(t testing.TB) {
 	name := strings.ReplaceAll(t.Name(), "/", "$/^")
-	flag := "-test.run=^" + name + "$"
+	flags := []string{"-test.run=^" + name + "$", "-test.v"}
 	if _, bench := t.(*testing.B); bench {
-		flag = "-test.bench=^" + name + "$"
+		flags = []string{"-test.run=^$", "-test.bench=^" + name + "$"}
 	}
-	command := exec.Command("/proc/self/exe", flag, "-test.count=1", "-test.v", "-test.timeout=120s")
+	command := exec.Command("/proc/self/exe", append(flags, "-test.count=1", "-test.timeout=120s")...)
 	command.Env = append(os.Environ(), labVariable+"=1")
 	command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS}
 	output, err := command.CombinedOutput()

@@ -99,10 +99,7 @@ func (sp *servicePort) addEndpoints(space keyspace, address netip.Addr, number u
 	if sp.sticky != nil {
 		return
 	}
-	key := strconv.Itoa(int(number))
-	if space.address != "" {
-		key = address.String() + " . " + key
-	}
+	key := space.endpointKey(address, number)
 	for i, e := range endpoints {
 		sp.p.add(Item{MapElement, space.endpoints(sp.protocol, local), key + " . " + strconv.Itoa(i)}, endpointValue(e))
 	}
@@ -111,7 +108,7 @@ func (sp *servicePort) addEndpoints(space keyspace, address netip.Addr, number u
 func endpointValue(e netip.AddrPort) string { return fmt.Sprintf("%s . %d", e.Addr(), e.Port()) }
 
 func (sp *servicePort) addFrontend(space keyspace, address netip.Addr, number uint16, verdict string) {
-	sp.p.add(Item{MapElement, space.services, sp.key(space, address, number)}, verdict)
+	sp.p.add(Item{MapElement, space.services, space.frontend(address, sp.protocol, number)}, verdict)
 	if protocolOf(sp.port) != corev1.ProtocolUDP {
 		return
 	}
@@ -124,17 +121,12 @@ func (sp *servicePort) addFrontend(space keyspace, address netip.Addr, number ui
 	sp.p.Connectionless[Frontend{address, corev1.ProtocolUDP, number}] = may
 }
 
-// key is that of the service, as the space has it.
-func (sp *servicePort) key(space keyspace, address netip.Addr, number uint16) string {
-	key := sp.protocol + " . " + strconv.Itoa(int(number))
-	if space.address == "" {
-		return key
-	}
-	return address.String() + " . " + key
-}
-
-// stickyPrefix begins the names of chains that remember clients.
-const stickyPrefix = "sticky-"
+// stickyPrefix begins the names of chains that remember clients, endpointPrefix
+// those of the chains that they lead to.
+const (
+	stickyPrefix   = "sticky-"
+	endpointPrefix = "endpoint-"
+)
 
 // sticky makes the chains of a port with session affinity. Each endpoint has a
 // set of the clients that it had within the timeout.
@@ -161,7 +153,7 @@ func (st *sticky) chain(endpoints []netip.AddrPort, local bool) string {
 		rules = append(rules, fmt.Sprintf("ip saddr @%s goto %s", set, to))
 		choices = append(choices, fmt.Sprintf("%d : goto %s", i, to))
 	}
-	rules = append(rules, fmt.Sprintf("numgen random mod %d vmap { %s }", len(endpoints), strings.Join(choices, ", ")))
+	rules = append(rules, fmt.Sprintf("numgen random mod %d vmap { %s }", len(endpoints), strings.Join(choices, " , ")))
 	name := stickyPrefix + st.id
 	if local {
 		name += "-local"
@@ -172,7 +164,7 @@ func (st *sticky) chain(endpoints []netip.AddrPort, local bool) string {
 // endpoint makes an endpoint's set and the chain that leads there.
 func (st *sticky) endpoint(e netip.AddrPort) (set, chain string) {
 	name := fmt.Sprintf("%s-%s-%d", st.id, e.Addr(), e.Port())
-	set, chain = "clients-"+name, "endpoint-"+name
+	set, chain = "clients-"+name, endpointPrefix+name
 	st.sp.p.add(Item{Kind: AffinitySet, Name: set}, st.timeout.String())
 	st.sp.p.chain(chain, []string{
 		fmt.Sprintf("update @%s { ip saddr }", set),
