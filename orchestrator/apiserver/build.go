@@ -150,7 +150,7 @@ func (s *Server) installGroups(cfg *genericserver.Config) error {
 		return err
 	}
 	s.installNoDefinitions()
-	return errors.Join(s.publishIssuer(), s.installMetrics())
+	return errors.Join(s.publishIssuer(), s.installMetrics(), s.installJoin())
 }
 
 // addSubresources adds what needs more than the kind's store.

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/lubberline/lubberline/orchestrator/apiserver/access"
+	"github.com/lubberline/lubberline/orchestrator/join"
 	"github.com/lubberline/lubberline/orchestrator/store"
 )
 
@@ -38,6 +39,8 @@ type Options struct {
 	// MetricsAPI is where metrics.k8s.io is answered: "unix:///path" or
 	// "http://host:port"; the group is not served when it is empty.
 	MetricsAPI string
+	// Join is what machines are told that join; nil lets none in.
+	Join *join.Cluster
 	// Roles are given beside the built-in ones.
 	Roles      []access.Binding
 	Logger     *slog.Logger

@@ -100,6 +100,7 @@ func builtIn() []grant {
 		{groups: []string{ViewGroup, serviceaccount.MakeNamespaceGroupName("kube-system")}, rules: looking()},
 		{users: []string{user.KubeScheduler}, rules: scheduling()},
 		{users: []string{user.KubeControllerManager}, rules: controlling()},
+		{groups: []string{user.NodesGroup}, rules: shipping()},
 		{groups: []string{user.AllAuthenticated}, rules: discovering()},
 		{groups: []string{user.AllAuthenticated, user.AllUnauthenticated}, rules: anonymous()},
 	}

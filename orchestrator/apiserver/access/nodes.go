@@ -34,7 +34,7 @@ func nodeName(u user.Info) (string, bool) {
 // writes is its own; nodes decides on reading.
 func nodeRules() []Rule {
 	return []Rule{
-		resources("", "services").with(read...),
+		resources("", "services", "nodes").with(read...), // what the node's proxy and routes are made of
 		resources("discovery.k8s.io", "endpointslices").with(read...),
 		resources("", "nodes").with("create", "update", "patch"),
 		resources("", "nodes/status", "pods/status").with("update", "patch"),
@@ -73,8 +73,6 @@ func (n *nodes) authorize(ctx context.Context, a authorizer.Attributes) (authori
 func (n *nodes) allows(ctx context.Context, node string, a authorizer.Attributes) (bool, error) {
 	reading := slices.Contains(read, a.GetVerb())
 	switch a.GetAPIGroup() + "/" + a.GetResource() {
-	case "/nodes":
-		return reading && a.GetSubresource() == "" && named(a) == node, nil
 	case "coordination.k8s.io/leases":
 		return a.GetNamespace() == corev1.NamespaceNodeLease && (a.GetVerb() == "create" || named(a) == node), nil
 	case "/pods":

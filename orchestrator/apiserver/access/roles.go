@@ -1,6 +1,10 @@
 package access
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/lubberline/lubberline/orchestrator/join"
+)
 
 // The roles that a binding may name.
 const (
@@ -70,9 +74,18 @@ func discovering() []Rule {
 	}
 }
 
-// anonymous is what needs no name.
+// anonymous is what needs no name. Whoever wants to join says who it is within
+// the request.
 func anonymous() []Rule {
-	return []Rule{{Verbs: []string{"get"}, Paths: []string{"/healthz", "/livez", "/readyz", "/version", "/version/"}}}
+	return []Rule{
+		{Verbs: []string{"get"}, Paths: []string{"/healthz", "/livez", "/readyz", "/version", "/version/", join.PathCA}},
+		{Verbs: []string{"post"}, Paths: []string{join.PathJoin}},
+	}
+}
+
+// shipping is sending what a node's collector has read.
+func shipping() []Rule {
+	return []Rule{{Verbs: []string{"post"}, Paths: []string{join.PathWrite}}}
 }
 
 func scheduling() []Rule {
