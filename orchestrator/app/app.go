@@ -78,7 +78,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 			err = errors.Join(err, a.server.Run(ended)) // releases what it holds
 		}
 	}()
-	for _, build := range []func() error{a.buildClient, a.buildScheduler, a.buildControllers, a.buildDNS, a.buildAgent} {
+	for _, build := range []func() error{a.buildClient, a.buildScheduler, a.buildControllers, a.buildProxy, a.buildDNS, a.buildAgent} {
 		if err := build(); err != nil {
 			return nil, err
 		}

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lubberline/lubberline/orchestrator/proxy"
 	"github.com/lubberline/lubberline/orchestrator/runtime"
 )
 
@@ -31,7 +32,7 @@ func Remove(ctx context.Context, c Config, dataDir string, log *slog.Logger) err
 	if err != nil {
 		return err
 	}
-	err = errors.Join(runtime.Remove(ctx, options), runtime.UnmountBelow(filepath.Join(dataDir, "node")))
+	err = errors.Join(runtime.Remove(ctx, options), runtime.UnmountBelow(filepath.Join(dataDir, "node")), proxy.Remove(ctx, c.Network.table()))
 	if err != nil {
 		return err
 	}

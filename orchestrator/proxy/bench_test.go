@@ -45,7 +45,7 @@ func BenchmarkRealProgram(b *testing.B) {
 	if newLab(b) == nil {
 		return
 	}
-	nft, err := ruleset.Open()
+	nft, err := ruleset.Open(plan.TableName)
 	require.NoError(b, err)
 	for _, size := range benchSizes[1:] {
 		services, slices := manyServices(size)
@@ -66,7 +66,7 @@ func BenchmarkRealCompare(b *testing.B) {
 	if newLab(b) == nil {
 		return
 	}
-	nft, err := ruleset.Open()
+	nft, err := ruleset.Open(plan.TableName)
 	require.NoError(b, err)
 	for _, size := range benchSizes {
 		w := planned2(size)

@@ -309,7 +309,11 @@ func (h *host) servers(network, address string) map[string]int {
 // running starts a proxy on the lab's machine.
 func (l *lab) running(c *cluster) *Proxy {
 	l.Helper()
-	p := l.proxy(c, nil)
+	return l.run(l.proxy(c, nil))
+}
+
+func (l *lab) run(p *Proxy) *Proxy {
+	l.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = p.Run(ctx) }()

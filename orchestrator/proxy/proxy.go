@@ -7,6 +7,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -42,7 +43,9 @@ type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // may be nil
 	Clock      clock.WithTicker      // nil is the real one
-	// Table is the kernel's; nil is that of this network namespace.
+	// TableName is the table's in this network namespace; empty is "lubberline".
+	TableName string
+	// Table is used in place of the kernel's, when it is not nil.
 	Table knftables.Interface
 }
 
@@ -77,10 +80,13 @@ type Proxy struct {
 type mark struct{ seen, caused time.Time }
 
 // checkEvery is how often it is asked whether somebody has changed the kernel's
-// rules, compareEvery how often they are compared whatever the answer.
+// rules, compareEvery how often they are compared whatever the answer. A
+// comparison that took long is followed by a pause of that many times as long:
+// others change their own rules all the time.
 const (
 	checkEvery   = 30 * time.Second
 	compareEvery = 5 * time.Minute
+	comparePause = 200
 )
 
 // New looks for what the proxy needs, and asks for its informers. The kernel is
@@ -118,7 +124,7 @@ func New(o Options) (*Proxy, error) {
 func (p *Proxy) open() (err error) {
 	nft := p.o.Table
 	if nft == nil {
-		if nft, err = ruleset.Open(); err != nil {
+		if nft, err = ruleset.Open(cmp.Or(p.o.TableName, plan.TableName)); err != nil {
 			return fmt.Errorf("proxy: %w", err)
 		}
 	}
@@ -163,7 +169,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 func (p *Proxy) loop(ctx context.Context) {
 	check := p.o.Clock.NewTicker(checkEvery)
 	defer check.Stop()
-	compared := p.o.Clock.Now()
+	next, last := p.o.Clock.Now(), p.o.Clock.Now() // of the comparisons
 	for {
 		select {
 		case <-ctx.Done():
@@ -171,9 +177,11 @@ func (p *Proxy) loop(ctx context.Context) {
 		case <-p.changed:
 			p.apply(ctx)
 		case <-check.C():
-			if p.foreignChange() || p.o.Clock.Since(compared) >= compareEvery {
-				compared = p.o.Clock.Now()
+			now := p.o.Clock.Now()
+			if p.foreignChange() && !now.Before(next) || now.Sub(last) >= compareEvery {
+				started := time.Now() // what it costs is real whatever the clock
 				p.repair(ctx, "compared")
+				last, next = now, now.Add(time.Since(started)*comparePause)
 			}
 			p.removeUnused(ctx)
 		}

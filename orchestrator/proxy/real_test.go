@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	testclock "k8s.io/utils/clock/testing"
 
+	"github.com/lubberline/lubberline/orchestrator/proxy/plan"
 	"github.com/lubberline/lubberline/orchestrator/proxy/ruleset"
 )
 
@@ -29,12 +31,14 @@ func TestRealClusterIP(t *testing.T) {
 	}
 	a, b, client, outside := l.pod().serve(8080), l.pod().serve(8080), l.pod(), l.outside()
 	c := newCluster(t, service("web", "10.96.0.5"), endpoints("web", a.address, b.address), service("none", "10.96.0.6"),
-		service("self", "10.96.0.7"), endpoints("self", a.address))
+		service("self", "10.96.0.7"), endpoints("self", a.address), service("api", "10.96.0.1"), endpoints("api", "10.9.0.1"))
+	l.self().serve(8080)
 	l.running(c)
 
 	for _, network := range []string{"tcp4", "udp4"} {
 		for _, from := range []*host{client, l.self(), outside} {
 			require.Len(t, from.servers(network, "10.96.0.5:80"), 2, "%s from %s", network, from.address)
+			require.Equal(t, labNode, from.mustAsk("tcp4", "10.96.0.1:80").server, "the machine itself serves")
 		}
 		require.Equal(t, client.address, client.mustAsk(network, "10.96.0.5:80").client, "pods see each other's addresses")
 		require.Equal(t, answer{a.address, "10.9.0.1"}, a.mustAsk(network, "10.96.0.7:80"), "a pod reaches itself")
@@ -45,6 +49,32 @@ func TestRealClusterIP(t *testing.T) {
 				requireRefused(t, from, network, address)
 			}
 		}
+	}
+}
+
+// TestRealUnfilteredBridge: without br_netfilter pods reach each other behind a
+// service by the machine's address.
+func TestRealUnfilteredBridge(t *testing.T) {
+	l := newLab(t)
+	if l == nil {
+		return
+	}
+	a, client := l.pod().serve(8080), l.pod()
+	p := l.proxy(newCluster(t, service("web", "10.96.0.5", nodePort(30080)), endpoints("web", a.address)), nil)
+	require.False(t, p.facts.TranslateLocal, "the kernel of these tests filters bridges")
+	for _, file := range []string{"/proc/sys/net/bridge/bridge-nf-call-iptables", "/sys/class/net/pods0/bridge/nf_call_iptables"} {
+		must(t, os.WriteFile(file, []byte("0"), 0o644))
+	}
+	p.facts.TranslateLocal = true
+	nft, err := ruleset.Open(plan.TableName)
+	require.NoError(t, err)
+	p.rules = ruleset.New(nft, p.facts)
+	l.run(p)
+	for _, network := range []string{"tcp4", "udp4"} {
+		require.Equal(t, answer{a.address, "10.9.0.1"}, client.mustAsk(network, "10.96.0.5:80"))
+		require.Equal(t, answer{a.address, "10.9.0.1"}, a.mustAsk(network, "10.96.0.5:80"))
+		require.Equal(t, answer{a.address, "10.9.0.1"}, l.self().mustAsk(network, "10.96.0.5:80"))
+		require.Equal(t, answer{a.address, client.address}, client.mustAsk(network, a.address+":8080"))
 	}
 }
 
@@ -223,7 +253,7 @@ func TestRealRepair(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(output), "counter packets")
 
-	nft, err := ruleset.Open()
+	nft, err := ruleset.Open(plan.TableName)
 	require.NoError(t, err)
 	repaired, anew, err := ruleset.New(nft, p.facts).Repair(t.Context(), p.wanted)
 	require.NoError(t, errors.Join(anew, err))

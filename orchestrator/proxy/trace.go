@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -58,9 +59,10 @@ func join(all []netip.AddrPort) string {
 }
 
 // Trace reads from the kernel's table of this network namespace where ADDRESS:PORT
-// leads. protocol is tcp, udp or sctp; empty is tcp.
-func Trace(ctx context.Context, address, protocol string) (Route, error) {
-	nft, err := ruleset.Open()
+// leads. table is empty for the usual one; protocol is tcp, udp or sctp, empty is
+// tcp.
+func Trace(ctx context.Context, table, address, protocol string) (Route, error) {
+	nft, err := ruleset.Open(cmp.Or(table, plan.TableName))
 	if err != nil {
 		return Route{}, err
 	}
@@ -84,6 +86,16 @@ func traceIn(ctx context.Context, nft knftables.Interface, address, protocol str
 		return Route{}, fmt.Errorf("protocol %q: want one of %s", protocol, strings.Join(plan.Protocols(), ", "))
 	}
 	return r, r.find(ctx, nft, slices.Contains(local, to.Addr()))
+}
+
+// Remove takes the table out of the kernel: no address leads to a service then.
+// table is empty for the usual one.
+func Remove(ctx context.Context, table string) error {
+	nft, err := ruleset.Open(cmp.Or(table, plan.TableName))
+	if err != nil {
+		return err
+	}
+	return ruleset.Remove(ctx, nft)
 }
 
 // find looks the address up as a packet does: among services, and where it is

@@ -7,7 +7,8 @@ import (
 
 // Names in the table.
 const (
-	// TableName is the name of the one table that is ours.
+	// TableName is the name of the one table that is ours, where there is only one
+	// cluster on a machine.
 	TableName = "lubberline"
 
 	// MapServices tells by address, protocol and port what is done with a packet;

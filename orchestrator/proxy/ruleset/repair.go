@@ -47,7 +47,7 @@ func (r *Ruleset) build(ctx context.Context, w *plan.Wanted) error {
 	}
 	r.write(tx, changes, w)
 	if err := r.nft.Run(ctx, tx); err != nil {
-		return fmt.Errorf("make table %s: %w", plan.TableName, err)
+		return fmt.Errorf("make the table of services: %w", err)
 	}
 	return nil
 }

@@ -33,10 +33,10 @@ func New(nft knftables.Interface, f plan.Facts) *Ruleset {
 	return &Ruleset{nft: nft, facts: f, unused: map[string]struct{}{}}
 }
 
-// Open is the table of this network namespace. The program nft must be
-// installed, and the caller may change the network.
-func Open() (knftables.Interface, error) {
-	nft, err := knftables.New(knftables.IPv4Family, plan.TableName)
+// Open is the table of that name in this network namespace. The program nft must
+// be installed, and the caller be allowed to change the network.
+func Open(table string) (knftables.Interface, error) {
+	nft, err := knftables.New(knftables.IPv4Family, table)
 	if err != nil {
 		return nil, fmt.Errorf("nftables: %w", err)
 	}
@@ -173,7 +173,7 @@ func Remove(ctx context.Context, nft knftables.Interface) error {
 	tx := nft.NewTransaction()
 	tx.Delete(&knftables.Table{})
 	if err := nft.Run(ctx, tx); err != nil && !knftables.IsNotFound(err) {
-		return fmt.Errorf("remove table %s: %w", plan.TableName, err)
+		return fmt.Errorf("remove the table of services: %w", err)
 	}
 	return nil
 }
