@@ -166,11 +166,24 @@ func describe(k *kube) {
 }
 
 func watch(k *kube) {
+	k.create(sleeper("first"))
 	w := k.follow("get", "pods", "-w")
+	w.prints("first", 1) // from here on nothing is missed
 	only := k.follow("get", "pods", "-w", "--watch-only", "--output-watch-events", "-o", "jsonpath={.type} {.object.metadata.name}{\"\\n\"}")
+	tick := 0
+	k.until("the other watch has begun", func() error {
+		k.run("label", "pod", "first", "--overwrite", fmt.Sprintf("tick=%d", tick))
+		tick++
+		return contains(only.String(), "MODIFIED first")
+	})
 	k.create(sleeper("one"))
 	k.ready("one")
-	w.prints("Running", 1)
+	k.until("it is shown running", func() error {
+		if !regexp.MustCompile(`one +1/1 +Running`).MatchString(w.String()) {
+			return fmt.Errorf("%s", w.String())
+		}
+		return nil
+	})
 	only.prints("ADDED one", 1)
 	k.run("delete", "pod", "one")
 	w.prints("Terminating", 1)
@@ -181,10 +194,13 @@ func watch(k *kube) {
 }
 
 func watchEvents(k *kube) {
+	k.create(sleeper("first"))
+	k.ready("first")
 	w := k.follow("get", "events", "-w")
+	w.prints("pod/first", 1)
 	k.create(sleeper("one"))
 	for _, text := range []string{"Scheduled", "Pulled", "Created", "Started"} {
-		w.prints(text, 1)
+		w.prints(text, 2)
 	}
 	require.Regexp(k.t, `\d+s +Normal +Scheduled +pod/one +Successfully assigned `+k.ns+`/one to `+node, w.String())
 	out := k.run("events", "--for", "pod/one", "--types=Normal")
