@@ -23,6 +23,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	genericserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/filters"
+	"k8s.io/apiserver/pkg/server/healthz"
 
 	"github.com/lubberline/lubberline/orchestrator/api"
 	"github.com/lubberline/lubberline/orchestrator/apiserver/admission"
@@ -78,6 +79,7 @@ func (s *Server) build() error {
 	if err := s.admit(cfg); err != nil {
 		return err
 	}
+	cfg.AddHealthChecks(healthz.NamedCheck("etcd", s.store.Check))
 	err := cfg.AddPostStartHook("bootstrap", func(hook genericserver.PostStartHookContext) error {
 		return s.startBootstrap(hook.Context)
 	})

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -55,6 +56,19 @@ type Store struct {
 	stop     []func() // undoes Open, last first
 	once     sync.Once
 	embedded *embedded // nil with an external cluster
+}
+
+// checkBound is how soon a store that is well answers.
+const checkBound = 2 * time.Second
+
+// Check says whether the store answers, for health checks.
+func (s *Store) Check(r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), checkBound)
+	defer cancel()
+	if _, err := s.Client.Client.Get(ctx, "health"); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
 }
 
 // Open starts the embedded etcd and waits until it serves, or connects to the
