@@ -1,7 +1,9 @@
 package config
 
 import (
+	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -39,4 +41,25 @@ func CertPool(path string) (*x509.CertPool, error) {
 		return nil, fmt.Errorf("ca_file %s: no PEM certificate in it", path)
 	}
 	return pool, nil
+}
+
+// ClientCertificate is for tls.Config's GetClientCertificate: the files are read
+// anew for each connection, as they may be replaced. It is nil for two empty
+// paths, and an error when the files are no certificate now.
+func ClientCertificate(certFile, keyFile string) (func(*tls.CertificateRequestInfo) (*tls.Certificate, error), error) {
+	if certFile == "" && keyFile == "" {
+		return nil, nil
+	}
+	if certFile == "" || keyFile == "" {
+		return nil, errors.New("cert_file and key_file go together")
+	}
+	load := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+		if err != nil {
+			return nil, fmt.Errorf("cert_file %s: %w", certFile, err)
+		}
+		return &pair, nil
+	}
+	_, err := load(nil)
+	return load, err
 }

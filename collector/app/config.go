@@ -86,6 +86,10 @@ type RemoteWriteConfig struct {
 	URL       string `yaml:"url"`
 	TokenFile string `yaml:"token_file"`
 	CAFile    string `yaml:"ca_file"`
+	// CertFile and KeyFile are shown to the receiver: the certificate and its
+	// key, PEM, which may be one file.
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
 	// SpoolSize is the most that waits on disk while the receiver is away.
 	SpoolSize config.Size `yaml:"spool_size"`
 }
@@ -98,6 +102,9 @@ type LogOutputConfig struct {
 	SharedKeyFile string `yaml:"shared_key_file"`
 	TLS           bool   `yaml:"tls"`
 	CAFile        string `yaml:"ca_file"`
+	// CertFile and KeyFile are shown to the receiver.
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
 	// Foreign is for receivers that are not Lubberline: it writes the fields
 	// that a chunk's records have in common into every record.
 	Foreign   bool        `yaml:"foreign"`
@@ -167,6 +174,9 @@ func (o LogOutputConfig) validate() error {
 	}
 	if o.CAFile != "" && !o.TLS {
 		return errors.New("ca_file: without tls: true it has no effect")
+	}
+	if o.CertFile != "" && !o.TLS {
+		return errors.New("cert_file: without tls: true it has no effect")
 	}
 	if o.Address == "" || strings.HasPrefix(o.Address, "unix:///") {
 		return nil

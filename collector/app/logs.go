@@ -117,5 +117,9 @@ func clientTLS(cfg LogOutputConfig) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tls.Config{ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
+	show, err := config.ClientCertificate(cfg.CertFile, cfg.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{ServerName: host, RootCAs: roots, GetClientCertificate: show, MinVersion: tls.VersionTLS12}, nil
 }

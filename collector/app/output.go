@@ -22,7 +22,7 @@ func (a *App) buildMetricsOutput() error {
 	a.group.Close("metrics spool", queue)
 	writer, err := remotewrite.New(remotewrite.Options{
 		URL: cfg.URL, Node: a.node, Queue: queue, DeadLetterDir: a.path("dead-letters/metrics"),
-		TokenFile: cfg.TokenFile, CAFile: cfg.CAFile, Logger: a.logger("remotewrite"), Registerer: a.metrics,
+		TokenFile: cfg.TokenFile, CAFile: cfg.CAFile, CertFile: cfg.CertFile, KeyFile: cfg.KeyFile, Logger: a.logger("remotewrite"), Registerer: a.metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("remote_write: %w", err)

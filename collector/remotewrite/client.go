@@ -55,7 +55,7 @@ func newClient(o Options) (*client, error) {
 	}
 	transport := o.Transport
 	if transport == nil {
-		transport, err = newTransport(o.CAFile, socket)
+		transport, err = newTransport(o, socket)
 		if err != nil {
 			return nil, err
 		}
@@ -86,7 +86,7 @@ func parseURL(text string) (target, socket string, err error) {
 	return "", "", fmt.Errorf("remote write url %q: want http://…, https://… or unix:///…", u.Redacted())
 }
 
-func newTransport(caFile, socket string) (*http.Transport, error) {
+func newTransport(o Options, socket string) (*http.Transport, error) {
 	transport := &http.Transport{
 		MaxIdleConnsPerHost: 1, IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
 		DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext, DisableCompression: true,
@@ -99,14 +99,18 @@ func newTransport(caFile, socket string) (*http.Transport, error) {
 			return (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "unix", socket)
 		}
 	}
-	if caFile == "" {
+	if o.CAFile == "" && o.CertFile == "" {
 		return transport, nil
 	}
-	roots, err := config.CertPool(caFile)
+	roots, err := config.CertPool(o.CAFile)
 	if err != nil {
 		return nil, fmt.Errorf("remote write: %w", err)
 	}
-	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	show, err := config.ClientCertificate(o.CertFile, o.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("remote write: %w", err)
+	}
+	transport.TLSClientConfig = &tls.Config{RootCAs: roots, GetClientCertificate: show, MinVersion: tls.VersionTLS12}
 	return transport, nil
 }
 

@@ -48,6 +48,9 @@ type Options struct {
 	// CAFile holds the certificates that may sign the receiver's; the system's
 	// when empty.
 	CAFile string
+	// CertFile and KeyFile are the certificate that is shown to the receiver and
+	// its key; none is when empty. They may be replaced.
+	CertFile, KeyFile string
 	// Transport replaces the connection to the receiver. May be nil.
 	Transport http.RoundTripper
 	// Timeout is how long one request may take; 30 s when zero.

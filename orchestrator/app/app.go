@@ -78,7 +78,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 			err = errors.Join(err, a.server.Run(ended)) // releases what it holds
 		}
 	}()
-	for _, build := range []func() error{a.buildClient, a.buildScheduler, a.buildControllers, a.buildProxy, a.buildDNS, a.buildAgent} {
+	for _, build := range []func() error{a.buildClient, a.buildScheduler, a.buildControllers, a.buildPodNetwork, a.buildProxy, a.buildDNS, a.buildAgent} {
 		if err := build(); err != nil {
 			return nil, err
 		}
@@ -128,6 +128,9 @@ func (a *App) buildServer(ctx context.Context) (err error) {
 		DataDir: filepath.Join(a.o.DataDir, "api"), Listen: []string{a.cfg.API, net.JoinHostPort(a.address.String(), port)},
 		Advertise: a.address, Hosts: []string{a.o.Node}, ServiceNetwork: a.cfg.Network.Services, Domain: a.cfg.Network.Domain,
 		Roles: a.cfg.Roles, Logger: a.logger("api"), Registerer: a.o.Registerer,
+	}
+	if a.cfg.Address != "" {
+		options.Join = a.joinable()
 	}
 	if e := a.cfg.Etcd; e != nil {
 		options.External = store.External{Endpoints: e.Endpoints, CertFile: e.CertFile, KeyFile: e.KeyFile, CAFile: e.CAFile}

@@ -22,10 +22,13 @@ type Config struct {
 	// pod bridge's own, which only this machine has.
 	Address string `yaml:"address"`
 	// KubeletPort is that of the node agent on Address.
-	KubeletPort int           `yaml:"kubelet_port"`
-	Network     NetworkConfig `yaml:"network"`
-	Runtime     RuntimeConfig `yaml:"runtime"`
-	DNS         DNSConfig     `yaml:"dns"`
+	KubeletPort int `yaml:"kubelet_port"`
+	// LogsPort is where the collectors of joined machines ship logs, on Address;
+	// 0 is none. Samples go to the API's port.
+	LogsPort int           `yaml:"logs_port"`
+	Network  NetworkConfig `yaml:"network"`
+	Runtime  RuntimeConfig `yaml:"runtime"`
+	DNS      DNSConfig     `yaml:"dns"`
 	// Etcd is an external cluster, in place of the embedded store.
 	Etcd *EtcdConfig `yaml:"etcd"`
 	// Roles are given beside the built-in ones.
@@ -71,7 +74,7 @@ type EtcdConfig struct {
 // DefaultConfig is what holds where the file says nothing.
 func DefaultConfig() Config {
 	return Config{
-		Enabled: true, API: "127.0.0.1:6443", KubeletPort: 10250,
+		Enabled: true, API: "127.0.0.1:6443", KubeletPort: 10250, LogsPort: 24224,
 		Network: NetworkConfig{
 			Bridge: "lubber0", Pods: netip.MustParsePrefix("10.244.0.0/16"), Node: netip.MustParsePrefix("10.244.0.0/24"),
 			Services: netip.MustParsePrefix("10.96.0.0/16"), Domain: "cluster.local",
@@ -96,6 +99,9 @@ func (c *Config) Validate() error {
 	}
 	if c.KubeletPort < 0 || c.KubeletPort > 65535 {
 		fail("kubelet_port: %d: want 0 to 65535", c.KubeletPort)
+	}
+	if c.LogsPort < 0 || c.LogsPort > 65535 {
+		fail("logs_port: %d: want 0 to 65535", c.LogsPort)
 	}
 	if c.Runtime.MaxPods < 1 {
 		fail("runtime.max_pods: %d: want at least 1", c.Runtime.MaxPods)

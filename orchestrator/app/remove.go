@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lubberline/lubberline/orchestrator/podnet"
 	"github.com/lubberline/lubberline/orchestrator/proxy"
 	"github.com/lubberline/lubberline/orchestrator/runtime"
 )
@@ -32,7 +33,8 @@ func Remove(ctx context.Context, c Config, dataDir string, log *slog.Logger) err
 	if err != nil {
 		return err
 	}
-	err = errors.Join(runtime.Remove(ctx, options), runtime.UnmountBelow(filepath.Join(dataDir, "node")), proxy.Remove(ctx, c.Network.table()))
+	err = errors.Join(runtime.Remove(ctx, options), runtime.UnmountBelow(filepath.Join(dataDir, "node")), proxy.Remove(ctx, c.Network.table()),
+		podnet.Remove(ctx, c.Network.Pods, c.Network.translation()))
 	if err != nil {
 		return err
 	}

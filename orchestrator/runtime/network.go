@@ -19,7 +19,8 @@ type Network struct {
 	Bridge string
 	// Subnet is this machine's part of the pods' addresses, as 10.244.0.0/24.
 	Subnet netip.Prefix
-	// Cluster is all pods' addresses; traffic to them is not translated.
+	// Cluster is all pods' addresses. Package podnet translates what pods send
+	// elsewhere: the plug-in would do so with what they send to other nodes' pods.
 	Cluster netip.Prefix
 }
 
@@ -85,7 +86,6 @@ func (n Network) conflist(addresses string) ([]byte, error) {
 		"plugins": []object{
 			{
 				"type": "bridge", "bridge": n.Bridge, "isGateway": true, "hairpinMode": true,
-				"ipMasq": true, "ipMasqBackend": "nftables",
 				"ipam": object{
 					"type": "host-local", "dataDir": addresses,
 					"ranges": [][]object{{{"subnet": n.Subnet.String(), "gateway": n.Gateway().String()}}},
