@@ -14,6 +14,7 @@ import (
 
 	"github.com/lubberline/lubberline/orchestrator/controller/daemonset"
 	"github.com/lubberline/lubberline/orchestrator/controller/deployment"
+	"github.com/lubberline/lubberline/orchestrator/controller/disruption"
 	"github.com/lubberline/lubberline/orchestrator/controller/endpoints"
 	"github.com/lubberline/lubberline/orchestrator/controller/nodelifecycle"
 	"github.com/lubberline/lubberline/orchestrator/controller/podgc"
@@ -64,6 +65,9 @@ func All(o Options) ([]Named, error) {
 		}},
 		{"endpoint-controller", func(log *slog.Logger, events record.EventRecorder) (runner, error) {
 			return endpoints.New(endpoints.Options{Client: o.Client, Informers: o.Informers, Events: events, Logger: log, Registerer: o.Registerer})
+		}},
+		{"disruption-controller", func(log *slog.Logger, events record.EventRecorder) (runner, error) {
+			return disruption.New(disruption.Options{Client: o.Client, Informers: o.Informers, Events: events, Logger: log, Registerer: o.Registerer})
 		}},
 		{"node-controller", func(log *slog.Logger, events record.EventRecorder) (runner, error) {
 			return nodelifecycle.New(nodelifecycle.Options{Client: o.Client, Informers: o.Informers, Events: events, Logger: log, Registerer: o.Registerer, GracePeriod: o.NodeGracePeriod})

@@ -12,6 +12,8 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -50,6 +52,10 @@ var kinds = []resourceKind{
 	kindOf(appsv1.SchemeGroupVersion, "controllerrevisions", "ControllerRevision", &appsv1.ControllerRevision{}),
 	kindOf(discoveryv1.SchemeGroupVersion, "endpointslices", "EndpointSlice", &discoveryv1.EndpointSlice{}),
 	kindOf(coordinationv1.SchemeGroupVersion, "leases", "Lease", &coordinationv1.Lease{}),
+	kindOf(policyv1.SchemeGroupVersion, "poddisruptionbudgets", "PodDisruptionBudget", &policyv1.PodDisruptionBudget{}),
+	kindOf(corev1.SchemeGroupVersion, "persistentvolumes", "PersistentVolume", &corev1.PersistentVolume{}),
+	kindOf(corev1.SchemeGroupVersion, "persistentvolumeclaims", "PersistentVolumeClaim", &corev1.PersistentVolumeClaim{}),
+	kindOf(storagev1.SchemeGroupVersion, "storageclasses", "StorageClass", &storagev1.StorageClass{}),
 }
 
 // Write is one change of the API: old is nil for what is new, current for what
