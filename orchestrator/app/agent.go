@@ -2,9 +2,7 @@ package app
 
 import (
 	"crypto/x509"
-	"net/http"
 	"net/netip"
-	"path/filepath"
 
 	"k8s.io/client-go/kubernetes"
 
@@ -33,22 +31,12 @@ func (a *App) buildAgent() error {
 	}
 	authorities := x509.NewCertPool()
 	authorities.AppendCertsFromPEM(a.server.PKI().CA())
-	handlers := map[string]http.Handler{}
-	for _, path := range statsPaths {
-		if a.o.Stats != nil {
-			handlers[path] = a.o.Stats
-		}
-	}
-	a.agent, err = agent.New(agent.Options{
-		Client: client, Informers: a.server.Informers(), Events: a.events.of("kubelet", a.o.Node),
-		NodeName: a.o.Node, Addresses: []string{a.address.String()}, PodCIDRs: []string{a.cfg.Network.Node.String()},
-		MaxPods: int64(a.cfg.Runtime.MaxPods), Socket: a.RuntimeSocket(),
-		Root: filepath.Join(a.o.DataDir, "node"), LogDir: a.cfg.Runtime.PodLogs,
-		ClusterDNS: []string{nth(a.cfg.Network.Services, dnsIndex).String()}, ClusterDomain: a.cfg.Network.Domain,
-		Port: int32(a.cfg.KubeletPort), Cgroup: filepath.Join(a.cfg.Runtime.CgroupRoot, "kubepods"),
-		Certificate: certificate.Certificate, ClientCAs: func() *x509.CertPool { return authorities }, Handlers: handlers,
-		Logger: a.logger("kubelet"), Registerer: a.o.Registerer,
-	})
+	options := agentOptions(a.cfg, a.o.DataDir, a.o.Node, a.address, a.o.Stats)
+	options.Client, options.Informers, options.Events = client, a.server.Informers(), a.events.of("kubelet", a.o.Node)
+	options.Socket = a.RuntimeSocket()
+	options.Certificate, options.ClientCAs = certificate.Certificate, func() *x509.CertPool { return authorities }
+	options.Logger, options.Registerer = a.logger("kubelet"), a.o.Registerer
+	a.agent, err = agent.New(options)
 	if err != nil {
 		return err
 	}
