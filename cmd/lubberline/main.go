@@ -28,7 +28,7 @@ func main() {
 		SilenceErrors: true,
 		Version:       version.Version,
 	}
-	root.AddCommand(upCommand(), downCommand(), aggregatorCommand(), doctorCommand(), kubectlCommand(), imagesCommand(), logsCommand(), versionCommand())
+	root.AddCommand(upCommand(), downCommand(), aggregatorCommand(), doctorCommand(), kubectlCommand(), rollingUpdateCommand(), imagesCommand(), logsCommand(), versionCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "lubberline:", err)
 		os.Exit(1)
