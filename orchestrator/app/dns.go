@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"net/netip"
 
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
 	"github.com/lubberline/lubberline/orchestrator/dns"
 )
 
@@ -43,8 +46,14 @@ func (a *App) buildDNS() error {
 	if len(listen) == 0 {
 		listen = []netip.AddrPort{netip.AddrPortFrom(a.address, dnsPort)}
 	}
+	config := a.server.ClientConfig("system:kube-controller-manager", "system:masters")
+	config.WarningHandler = rest.NoWarnings{} // Endpoints are deprecated, and still read
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
 	server, err := dns.New(dns.Options{
-		Client: a.client, Informers: a.server.Informers(), Listen: listen, Domain: a.cfg.Network.Domain,
+		Client: client, Informers: a.server.Informers(), Listen: listen, Domain: a.cfg.Network.Domain,
 		ServiceIP: nth(a.cfg.Network.Services, dnsIndex), Networks: []netip.Prefix{a.cfg.Network.Pods, a.cfg.Network.Services},
 		Resolvers: a.cfg.DNS.Resolvers, ResolvConf: a.cfg.DNS.ResolvConf,
 		Logger: a.logger("dns"), Registerer: a.o.Registerer,
