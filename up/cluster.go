@@ -3,6 +3,7 @@ package up
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"path/filepath"
 	"sync/atomic"
@@ -70,6 +71,14 @@ func (c *cluster) joined() *aggregator.Cluster {
 	return &aggregator.Cluster{Client: c.app.Client(), Informers: c.app.Informers()}
 }
 
+// listenLogs is where joined machines ship their logs; nil for nowhere.
+func (c *cluster) listenLogs() (net.Listener, error) {
+	if c.app == nil {
+		return nil, nil
+	}
+	return c.app.ListenLogs()
+}
+
 // gatherer is the orchestrator's own metrics; nil without one.
 func (c *cluster) gatherer() prometheus.Gatherer {
 	if c.app == nil {
@@ -113,6 +122,18 @@ func (r *run) announceCluster(ctx context.Context) {
 			}
 		}
 		links = nil
+	}
+	r.announceJoin(ctx)
+}
+
+// announceJoin says how other machines join, where they can.
+func (r *run) announceJoin(ctx context.Context) {
+	command, err := r.cluster.app.JoinCommand(ctx)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		r.log.Warn("no token for other machines", "error", err)
+	case command != "":
+		r.steps.say("         other machines join with: %s", command)
 	}
 }
 

@@ -101,9 +101,13 @@ func (r *run) build(ctx context.Context) (err error) {
 			err = errors.Join(err, closeNow(r.cluster.app))
 		}
 	}()
+	nodeLogs, err := r.cluster.listenLogs()
+	if err != nil {
+		return err
+	}
 	r.aggregator, err = aggregator.New(ctx, aggregator.Options{
 		Config: r.cfg.Aggregator, DataDir: r.cfg.DataDir, LocalSocket: r.cfg.aggregatorSocket(), Cluster: r.cluster.joined(),
-		Metrics: r.cluster.gatherer(), Logger: r.log,
+		Metrics: r.cluster.gatherer(), NodeLogs: nodeLogs, Logger: r.log,
 	})
 	if err != nil {
 		return err

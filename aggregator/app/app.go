@@ -44,6 +44,9 @@ type Options struct {
 	// Cluster is the one to join metrics and logs with, in place of the one that
 	// Config names; nil for none.
 	Cluster *Cluster
+	// NodeLogs takes log records by the forward protocol from whoever it lets in;
+	// may be nil. The aggregator closes it.
+	NodeLogs net.Listener
 	// Metrics of other parts of the process are shown beside our own; may be nil.
 	Metrics prometheus.Gatherer
 	Logger  *slog.Logger
@@ -103,7 +106,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		a.buildElasticsearch,
 		func() error { return a.buildRollup(ctx) },
 		a.buildJoin,
-		a.buildForward,
+		func() error { return a.buildForward(o.NodeLogs) },
 		func() error { return a.buildHTTP(o.LocalSocket) },
 	}
 	for _, step := range steps {

@@ -56,35 +56,69 @@ func (a *App) buildRollup(ctx context.Context) (err error) {
 	return err
 }
 
-// buildForward receives log records for all log stores.
-func (a *App) buildForward() error {
-	cfg := a.cfg.Forward
-	if cfg.Listen == "" {
+// buildForward receives log records for all log stores: those of whoever the
+// configuration lets in, and those of the cluster's nodes; nodes may be nil.
+func (a *App) buildForward(nodes net.Listener) error {
+	if nodes != nil {
+		a.group.Close("nodes' logs", ended{nodes})
+	}
+	if a.cfg.Forward.Listen == "" && nodes == nil {
 		return nil
-	}
-	key, err := config.Secret(cfg.SharedKeyFile)
-	if err != nil {
-		return fmt.Errorf("forward: %w", err)
-	}
-	listener, err := listen.BindForward(cfg.Listen, cfg.CertFile, cfg.KeyFile, key != "")
-	if err != nil {
-		return fmt.Errorf("forward: %w", err)
 	}
 	receiver, err := receivelogs.New(receivelogs.Options{Stores: a.logStores, Controllers: a.controllers(), Logger: a.logger("receive"), Registerer: a.metrics})
 	if err != nil {
 		return err
 	}
 	a.group.Close("log receiver", receiver)
+	if err := a.buildInput(receiver); err != nil {
+		return fmt.Errorf("forward: %w", err)
+	}
+	if nodes == nil {
+		return nil
+	}
+	_, err = a.receive("nodes", nodes, "", receiver)
+	return err
+}
+
+// inputName is the server that the configuration describes.
+const inputName = "receiver"
+
+// ended may be closed again.
+type ended struct{ net.Listener }
+
+func (l ended) Close() error {
+	_ = l.Listener.Close()
+	return nil
+}
+
+func (a *App) buildInput(receiver *receivelogs.Receiver) error {
+	cfg := a.cfg.Forward
+	if cfg.Listen == "" {
+		return nil
+	}
+	key, err := config.Secret(cfg.SharedKeyFile)
+	if err != nil {
+		return err
+	}
+	listener, err := listen.BindForward(cfg.Listen, cfg.CertFile, cfg.KeyFile, key != "")
+	if err != nil {
+		return err
+	}
+	a.forward, err = a.receive(inputName, listener, key, receiver)
+	return err
+}
+
+// receive serves one listener.
+func (a *App) receive(name string, listener net.Listener, key string, receiver *receivelogs.Receiver) (net.Addr, error) {
 	server, err := forward.NewServer(forward.Options{
-		Name: "receiver", Listeners: []net.Listener{listener}, Heartbeat: true,
+		Name: name, Listeners: []net.Listener{listener}, Heartbeat: name == inputName,
 		Credentials: forward.Credentials{Hostname: "aggregator", SharedKey: key}, Handler: receiver,
 		Logger: a.logger("forward"), Registerer: a.metrics,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	a.forward = server.Addr()
-	a.group.Cleanup("forward listener", server.Shutdown) // in case Run never comes
-	a.group.Serve("forward listener", server.Serve, server.Shutdown)
-	return nil
+	a.group.Cleanup("forward listener of "+name, server.Shutdown) // in case Run never comes
+	a.group.Serve("forward listener of "+name, server.Serve, server.Shutdown)
+	return server.Addr(), nil
 }

@@ -76,6 +76,10 @@ func NewMember(ctx context.Context, o MemberOptions) (_ *Member, err error) {
 	return m, nil
 }
 
+// IdentityDir is where a machine with that data directory keeps what it is in
+// its cluster.
+func IdentityDir(dataDir string) string { return filepath.Join(dataDir, "identity") }
+
 // of sets what the whole cluster has in common.
 func of(c *Config, cluster join.Cluster) {
 	c.Network.Pods, c.Network.Services, c.Network.Domain = cluster.Pods, cluster.Services, cluster.Domain

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lubberline/lubberline/orchestrator/join"
 	"github.com/lubberline/lubberline/orchestrator/podnet"
 	"github.com/lubberline/lubberline/orchestrator/proxy"
 	"github.com/lubberline/lubberline/orchestrator/runtime"
@@ -29,6 +30,9 @@ const removeBound = 3 * time.Minute
 func Remove(ctx context.Context, c Config, dataDir string, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, removeBound)
 	defer cancel()
+	if identity, err := join.Open(join.Options{Dir: IdentityDir(dataDir)}); err == nil {
+		of(&c, identity.Cluster)
+	}
 	options, err := RuntimeOptions(c, dataDir, log)
 	if err != nil {
 		return err
