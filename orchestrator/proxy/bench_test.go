@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"os/exec"
 	"testing"
 	"time"
@@ -69,7 +71,7 @@ func BenchmarkRealCompare(b *testing.B) {
 	nft, err := ruleset.Open(plan.TableName)
 	require.NoError(b, err)
 	for _, size := range benchSizes {
-		w := planned2(size)
+		w := plannedMany(size)
 		r := ruleset.New(nft, labFacts)
 		_, _, err := r.Repair(b.Context(), w)
 		require.NoError(b, err)
@@ -84,7 +86,7 @@ func BenchmarkRealCompare(b *testing.B) {
 	}
 }
 
-func planned2(size int) *plan.Wanted {
+func plannedMany(size int) *plan.Wanted {
 	services, slices := manyServices(size)
 	return planned(labFacts, services, slices)
 }
@@ -121,5 +123,38 @@ func benchmarkChange(l *lab, b *testing.B, size int) {
 			now, _ = kernelGeneration(true)
 			time.Sleep(100 * time.Microsecond)
 		}
+	}
+}
+
+// BenchmarkRealDataPath is connections with one answer each, by the pod's own
+// address and by its service's among 1,000 others.
+func BenchmarkRealDataPath(b *testing.B) {
+	l := newLab(b)
+	if l == nil {
+		return
+	}
+	server, client := l.pod().serve(8080), l.pod()
+	services, slices := manyServices(1000)
+	services, slices = append(services, service("web", "10.96.200.1")), append(slices, endpoints("web", server.address))
+	nft, err := ruleset.Open(plan.TableName)
+	require.NoError(b, err)
+	_, _, err = ruleset.New(nft, labFacts).Repair(b.Context(), planned(labFacts, services, slices))
+	require.NoError(b, err)
+	for name, address := range map[string]string{"pod": server.address + ":8080", "service": "10.96.200.1:80"} {
+		b.Run(name, func(b *testing.B) {
+			l.onThread(client.ns, func() error {
+				for b.Loop() {
+					c, err := net.Dial("tcp4", address)
+					if err != nil {
+						return err
+					}
+					_, err = askOn(c, "tcp4")
+					if err = errors.Join(err, c.Close()); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		})
 	}
 }

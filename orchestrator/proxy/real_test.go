@@ -1,9 +1,11 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	testclock "k8s.io/utils/clock/testing"
 
 	"github.com/lubberline/lubberline/orchestrator/proxy/plan"
@@ -117,6 +120,75 @@ func TestRealNodePorts(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestRealLoadBalancer(t *testing.T) {
+	l := newLab(t)
+	if l == nil {
+		return
+	}
+	a, client, outside := l.pod().serve(8080), l.pod(), l.outside()
+	balanced := func(address string, sources ...string) func(*corev1.Service) {
+		return func(s *corev1.Service) {
+			nodePort(30080)(s)
+			s.Spec.Type, s.Spec.LoadBalancerSourceRanges = corev1.ServiceTypeLoadBalancer, sources
+			s.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: address}}
+		}
+	}
+	l.running(newCluster(t,
+		service("mine", "10.96.0.5", balanced(labNode)), endpoints("mine", a.address),
+		service("some", "10.96.0.6", balanced("203.0.113.1", "198.51.100.0/24", "198.51.0.0/16")), endpoints("some", a.address),
+		service("others", "10.96.0.7", balanced("203.0.113.2", "10.1.0.0/16")), endpoints("others", a.address)))
+
+	for _, network := range []string{"tcp4", "udp4"} {
+		for _, from := range []*host{client, outside, l.self()} {
+			require.Equal(t, a.address, from.mustAsk(network, labNode+":80").server)
+		}
+		require.Equal(t, a.address, outside.mustAsk(network, "203.0.113.1:80").server)
+		require.Equal(t, a.address, l.self().mustAsk(network, "203.0.113.2:80").server)
+		for _, from := range []*host{client, outside} {
+			_, err := from.ask(network, "203.0.113.2:80")
+			require.ErrorContains(t, err, "i/o timeout", "not among the sources")
+		}
+	}
+}
+
+// TestRealRestart: the table stays when the program ends, and the next one finds
+// nothing to do.
+func TestRealRestart(t *testing.T) {
+	l := newLab(t)
+	if l == nil {
+		return
+	}
+	a, client := l.pod().serve(8080), l.pod()
+	start := func() (stop func()) {
+		p := l.proxy(newCluster(t, service("web", "10.96.0.5"), endpoints("web", a.address), service("sticky", "10.96.0.6", sticky(60)), endpoints("sticky", a.address)), nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); _ = p.Run(ctx) }()
+		<-p.Ready()
+		return func() { cancel(); <-done }
+	}
+	start()()
+	before, known := kernelGeneration(true)
+	require.True(t, known)
+	require.Equal(t, a.address, client.mustAsk("tcp4", "10.96.0.5:80").server)
+	start()()
+	after, _ := kernelGeneration(true)
+	require.Equal(t, before, after)
+	require.Equal(t, a.address, client.mustAsk("tcp4", "10.96.0.6:80").server)
+
+	route, err := Trace(t.Context(), "", "10.96.0.6:80", "udp")
+	require.NoError(t, err)
+	require.Equal(t, []netip.AddrPort{netip.MustParseAddrPort(a.address + ":8080")}, route.Endpoints)
+	require.NoError(t, Remove(t.Context(), ""))
+	require.NoError(t, Remove(t.Context(), ""), "there is none any more")
+	require.False(t, tableExists(t))
+}
+
+func tableExists(t testing.TB) bool {
+	t.Helper()
+	return exec.Command("nft", "list", "table", "ip", "lubberline").Run() == nil
 }
 
 func TestRealAffinity(t *testing.T) {

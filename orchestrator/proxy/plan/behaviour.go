@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 )
 
 // addInternal makes a cluster IP lead to the service.
@@ -138,7 +139,7 @@ type sticky struct {
 
 func (sp *servicePort) newSticky() *sticky {
 	timeout := defaultAffinity
-	if c := sp.s.Spec.SessionAffinityConfig; c != nil && c.ClientIP != nil && c.ClientIP.TimeoutSeconds != nil {
+	if c := sp.s.Spec.SessionAffinityConfig; c != nil && c.ClientIP != nil && ptr.Deref(c.ClientIP.TimeoutSeconds, 0) > 0 {
 		timeout = time.Duration(*c.ClientIP.TimeoutSeconds) * time.Second
 	}
 	id := Digest(fmt.Sprint(sp.s.Namespace, "/", sp.s.Name, "/", sp.port.Name, "/", sp.protocol, "/", timeout))

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -15,7 +16,7 @@ import (
 // Of is what a service with those slices wants of the table. A service that the
 // proxy does not serve (headless, ExternalName, another proxy's, IPv6) wants
 // nothing.
-func (f Facts) Of(s *corev1.Service, slices []*discoveryv1.EndpointSlice) *Plan {
+func (f Facts) Of(s *corev1.Service, endpoints []*discoveryv1.EndpointSlice) *Plan {
 	p := &Plan{
 		Items: map[Item]string{}, Connectionless: map[Frontend][]netip.AddrPort{},
 		Precedence: s.CreationTimestamp.UTC().Format(time.RFC3339) + " " + s.Namespace + "/" + s.Name,
@@ -25,11 +26,17 @@ func (f Facts) Of(s *corev1.Service, slices []*discoveryv1.EndpointSlice) *Plan 
 	}
 	addresses := f.addressesOf(p, s)
 	for i := range s.Spec.Ports {
-		port := f.port(p, s, &s.Spec.Ports[i], slices)
-		port.add(addresses)
+		sp := f.port(p, s, &s.Spec.Ports[i], endpoints)
+		if !known(sp.protocol) {
+			p.problem(fmt.Sprintf("port %d: unknown protocol %q", sp.port.Port, sp.protocol))
+			continue
+		}
+		sp.add(addresses)
 	}
 	return p
 }
+
+func known(protocol string) bool { return slices.Contains(protocols, protocol) }
 
 func serves(s *corev1.Service) bool {
 	_, others := s.Labels[labelProxyName]
@@ -61,15 +68,35 @@ func (f Facts) addressesOf(p *Plan, s *corev1.Service) addresses {
 			a.balancer = append(a.balancer, parse4([]string{ingress.IP})...)
 		}
 	}
-	for _, text := range s.Spec.LoadBalancerSourceRanges {
+	a.sources = sourcesOf(p, s.Spec.LoadBalancerSourceRanges)
+	return a
+}
+
+// sourcesOf are the networks, without those that are part of others: a set in
+// the kernel may not overlap.
+func sourcesOf(p *Plan, texts []string) []netip.Prefix {
+	var all []netip.Prefix
+	for _, text := range texts {
 		prefix, err := netip.ParsePrefix(strings.TrimSpace(text))
 		if err != nil {
 			p.problem(fmt.Sprintf("loadBalancerSourceRanges: %q: not a network", text))
 		} else if prefix.Addr().Is4() {
-			a.sources = append(a.sources, prefix.Masked())
+			all = append(all, prefix.Masked())
 		}
 	}
-	return a
+	slices.SortFunc(all, func(a, b netip.Prefix) int {
+		return cmp.Or(cmp.Compare(a.Bits(), b.Bits()), a.Addr().Compare(b.Addr()))
+	})
+	var apart []netip.Prefix
+	for _, prefix := range all {
+		if !slices.ContainsFunc(apart, func(wider netip.Prefix) bool { return wider.Overlaps(prefix) }) {
+			apart = append(apart, prefix)
+		}
+	}
+	if len(apart) > 0 && apart[0].Bits() == 0 {
+		return nil // everywhere is no limit
+	}
+	return apart
 }
 
 // parse4 keeps the IPv4 addresses, each once.
