@@ -121,7 +121,8 @@ func FuzzQuestions(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, 1, len(m.Question))
 		require.Equal(t, qtype, m.Question[0].Qtype)
-		if relative, inside := below(strings.ToLower(name), d); inside {
+		seen := strings.ToLower(m.Question[0].Name) // needless escapes are gone
+		if relative, inside := below(seen, d); inside {
 			require.Contains(t, []int{ok, nx, bad, mdns.RcodeRefused}, m.Rcode)
 			if k := parseName(relative).kind; k == kindNone {
 				require.NotEqual(t, ok, m.Rcode)
