@@ -73,8 +73,7 @@ func (u *upstream) probe(ctx context.Context, r *resolver) {
 	defer cancel()
 	r.arrived.Store(false)
 	question := new(dns.Msg).SetQuestion(r.probe, dns.TypeHINFO)
-	client := &dns.Client{Timeout: resolverBound}
-	_, _, err := client.ExchangeContext(ctx, question, r.address.String())
+	err := exchangeOnce(ctx, question, r.address.String())
 	switch arrived := r.arrived.Load(); {
 	case arrived && !before:
 		u.log.Error("a resolver leads back here, and is not asked", "resolver", r.address)
@@ -82,6 +81,20 @@ func (u *upstream) probe(ctx context.Context, r *resolver) {
 		r.loops.Store(false)
 		u.log.Info("a resolver does not lead back here any more", "resolver", r.address)
 	}
+}
+
+// exchangeOnce asks and waits for an answer until ctx ends.
+func exchangeOnce(ctx context.Context, question *dns.Msg, address string) error {
+	client := &dns.Client{Timeout: resolverBound}
+	conn, err := client.DialContext(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // or the read would go on
+	defer stop()
+	_, _, err = client.ExchangeWithConnContext(ctx, question, conn)
+	return err
 }
 
 // probed tells whether r is a probe that came back, and takes notice of it.
