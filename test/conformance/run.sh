@@ -5,7 +5,7 @@
 #                       (default: .cache/conformance/NAME-OF-LIST)
 # REFERENCE is a folder with build.sh, images.sh and specs.sh, which build the
 # upstream test program and its images from source and run it; PROCS (8) specs
-# run at the same time. Needs root. Two and a half minutes of building come first.
+# run at the same time; CONFIG is a configuration file for the cluster. Needs root. Two and a half minutes of building come first.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 reference=${REFERENCE:?names the folder with the upstream test programs}
@@ -16,7 +16,7 @@ main=0
 
 cleanup() {
 	[ "$main" = 0 ] || { kill "$main" 2>/dev/null || true; wait "$main" 2>/dev/null || true; }
-	bin/lubberline down --data-dir "$data/d" || true
+	bin/lubberline down ${CONFIG:+--config "$CONFIG"} --data-dir "$data/d" || true
 	rm -rf "$data"
 }
 trap cleanup EXIT
@@ -25,7 +25,7 @@ trap cleanup EXIT
 archive=${REFERENCE_CACHE:-$HOME/.cache/lubberline-reference}/build/images.tar
 [ -e "$archive" ] || "$reference/images.sh" build
 
-bin/lubberline up --data-dir "$data/d" >"$data/out" 2>"$data/log" &
+bin/lubberline up ${CONFIG:+--config "$CONFIG"} --data-dir "$data/d" >"$data/out" 2>"$data/log" &
 main=$!
 export KUBECONFIG=$data/d/orchestrator/api/admin.kubeconfig
 for _ in $(seq 300); do
