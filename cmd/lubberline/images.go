@@ -28,7 +28,7 @@ func imagesCommand() *cobra.Command {
 	f := cmd.PersistentFlags()
 	f.StringVar(&flags.socket, "socket", up.RuntimeLink, "CRI socket of the container runtime")
 	f.StringVar(&flags.programs, "programs", "", "folder of the bundled runtime's programs (default: beside this one)")
-	cmd.AddCommand(imagesList(&flags), imagesImport(&flags), imagesBusybox(&flags))
+	cmd.AddCommand(imagesList(&flags), imagesImport(&flags), imagesBuild(&flags), imagesBusybox(&flags))
 	return cmd
 }
 
@@ -97,23 +97,57 @@ func (flags *imagesFlags) importFrom(ctx context.Context, archive io.Reader) err
 	return runtime.Images{BinDir: programs, Socket: flags.socket}.Import(ctx, archive)
 }
 
+func imagesBuild(flags *imagesFlags) *cobra.Command {
+	var image imagefile.Image
+	var from, output string
+	cmd := &cobra.Command{
+		Use: "build", Short: "Make an image of a folder and import it", Args: cobra.NoArgs,
+		Example: "  CGO_ENABLED=0 go build -o image/web ./deploy/examples/web\n" +
+			"  lubberline images build --from image --name web:1 --entrypoint /web --env VERSION=1",
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if image.Files, err = imagefile.Folder(from); err != nil {
+				return err
+			}
+			return flags.finish(cmd, image, output)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&from, "from", "", "folder that is the image's root")
+	f.StringVar(&image.Name, "name", "", "name and tag of the image")
+	f.StringArrayVar(&image.Entrypoint, "entrypoint", nil, "program that is run; once for it and for each argument")
+	f.StringArrayVar(&image.Env, "env", nil, "NAME=VALUE in the program's environment")
+	f.StringVarP(&output, "output", "o", "", "write the archive to this file and import nothing")
+	cobra.CheckErr(cmd.MarkFlagRequired("from"))
+	cobra.CheckErr(cmd.MarkFlagRequired("name"))
+	return cmd
+}
+
+// finish imports an image, or writes its archive to a file.
+func (flags *imagesFlags) finish(cmd *cobra.Command, image imagefile.Image, output string) error {
+	var archive bytes.Buffer
+	if err := image.Write(&archive); err != nil {
+		return err
+	}
+	if output != "" {
+		return os.WriteFile(output, archive.Bytes(), 0o644)
+	}
+	if err := flags.importFrom(cmd.Context(), &archive); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), image.Name)
+	return err
+}
+
 func imagesBusybox(flags *imagesFlags) *cobra.Command {
 	var program, name, output string
 	cmd := &cobra.Command{
 		Use: "build-busybox", Short: "Make an image of this machine's static busybox and import it", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			archive, err := busyboxArchive(program, name)
+			image, err := busybox(program, name)
 			if err != nil {
 				return err
 			}
-			if output != "" {
-				return os.WriteFile(output, archive, 0o644)
-			}
-			if err := flags.importFrom(cmd.Context(), bytes.NewReader(archive)); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), name)
-			return err
+			return flags.finish(cmd, image, output)
 		},
 	}
 	cmd.Flags().StringVar(&program, "program", "", "static busybox program (default: the one on the PATH)")
@@ -122,19 +156,13 @@ func imagesBusybox(flags *imagesFlags) *cobra.Command {
 	return cmd
 }
 
-func busyboxArchive(program, name string) ([]byte, error) {
+func busybox(program, name string) (imagefile.Image, error) {
 	if program == "" {
 		found, err := exec.LookPath("busybox")
 		if err != nil {
-			return nil, errors.New("no busybox on the PATH: apt-get install busybox-static")
+			return imagefile.Image{}, errors.New("no busybox on the PATH: apt-get install busybox-static")
 		}
 		program = found
 	}
-	image, err := imagefile.Busybox(program, name)
-	if err != nil {
-		return nil, err
-	}
-	var archive bytes.Buffer
-	err = image.Write(&archive)
-	return archive.Bytes(), err
+	return imagefile.Busybox(program, name)
 }
