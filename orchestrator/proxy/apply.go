@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -93,6 +94,10 @@ func (p *Proxy) apply(ctx context.Context) {
 	p.flows.settle()
 }
 
+// transactionBound ends a program nft that hangs. The kernel takes all of a
+// transaction or nothing.
+const transactionBound = time.Minute
+
 // write has the kernel hold what is wanted: by the changes alone, or where that
 // fails by comparing all.
 func (p *Proxy) write(ctx context.Context) bool {
@@ -103,6 +108,8 @@ func (p *Proxy) write(ctx context.Context) bool {
 		return true
 	}
 	started := p.o.Clock.Now()
+	ctx, cancel := context.WithTimeout(ctx, transactionBound)
+	defer cancel()
 	if err := p.rules.Apply(ctx, p.changes, p.wanted); err != nil {
 		p.metrics.transactions.WithLabelValues(resultError).Inc()
 		p.log.Warn("the kernel's table is not as it was left, it is repaired", "error", err)

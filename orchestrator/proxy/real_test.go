@@ -278,6 +278,44 @@ func TestRealEndpointsChange(t *testing.T) {
 	})
 }
 
+// TestRealNoneFails: endpoints come and go gracefully under a constant load, and
+// the table is compared, without one connection failing.
+func TestRealNoneFails(t *testing.T) {
+	l := newLab(t)
+	if l == nil {
+		return
+	}
+	a, b, client := l.pod().serve(8080), l.pod().serve(8080), l.pod()
+	c := newCluster(t, service("web", "10.96.0.5", nodePort(30080)), endpoints("web", a.address))
+	l.running(c)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	asked, failed := map[string]int{}, []error{}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			answer, err := client.ask("tcp4", []string{"10.96.0.5:80", labNode + ":30080"}[len(asked)%2])
+			if err != nil {
+				failed = append(failed, err)
+			}
+			asked[answer.server]++
+		}
+	}()
+	for i := range 100 {
+		before, _ := kernelGeneration(true)
+		c.put(endpoints("web", [][]string{{a.address, b.address}, {b.address}, {b.address, a.address}, {a.address}}[i%4]...))
+		c.put(service(fmt.Sprint("other", i), fmt.Sprintf("10.96.1.%d", 1+i), sticky(10)), endpoints(fmt.Sprint("other", i), a.address))
+		eventually(t, "the kernel has it", func() bool { now, _ := kernelGeneration(true); return now != before })
+	}
+	eventually(t, "both serve", func() bool { return kernelHolds(t, "10.96.1.100") })
+	cancel()
+	<-done
+	require.Empty(t, failed)
+	require.Positive(t, asked[a.address])
+	require.Positive(t, asked[b.address])
+}
+
 func TestRealRepair(t *testing.T) {
 	l := newLab(t)
 	if l == nil {

@@ -11,7 +11,9 @@ const retryAfter = time.Second
 // repair compares the kernel's table with what is wanted and sets it right.
 func (p *Proxy) repair(ctx context.Context, why string) bool {
 	generation, known := kernelGeneration(p.o.Table == nil)
-	repaired, anew, err := p.rules.Repair(ctx, p.wanted)
+	bounded, cancel := context.WithTimeout(ctx, transactionBound)
+	defer cancel()
+	repaired, anew, err := p.rules.Repair(bounded, p.wanted)
 	p.broken = err != nil
 	if err != nil {
 		p.metrics.transactions.WithLabelValues(resultError).Inc()
