@@ -1,0 +1,137 @@
+// Package walkthrough runs the commands of docs/walkthrough.md, in their order,
+// and compares what they print with what the document says.
+//
+// A fenced block with the language "console" is what a person sees at a
+// terminal: lines that begin with "$ " are commands, those below each are what it
+// prints. A command goes on in the next line after a backslash. In the output
+// "…" stands for anything within a line, and as a line for any number of lines.
+// Runs of spaces are as good as one. A command that must fail prints a line that
+// begins with "Error" or "error:". A block "console background" is a program in
+// a terminal of its own, which is ended by the document's "^C" in a later block
+// of that kind.
+package walkthrough
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// block is one fenced block.
+type block struct {
+	line       int // of the document, from 1
+	background bool
+	commands   []command
+}
+
+// command is one command and what it prints.
+type command struct {
+	line int
+	text string
+	want []string // lines; none means that anything may be printed
+}
+
+const (
+	fence      = "```"
+	foreground = fence + "console"
+	background = fence + "console background"
+	interrupt  = "^C"
+)
+
+// parse finds the blocks of a document.
+func parse(document string) ([]block, error) {
+	var blocks []block
+	var open *block
+	for i, line := range strings.Split(document, "\n") {
+		switch {
+		case open == nil && (line == foreground || line == background):
+			open = &block{line: i + 1, background: line == background}
+		case open != nil && line == fence:
+			blocks = append(blocks, *open)
+			open = nil
+		case open != nil:
+			if err := open.add(i+1, line); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if open != nil {
+		return nil, fmt.Errorf("line %d: the block does not end", open.line)
+	}
+	return blocks, nil
+}
+
+func (b *block) add(number int, line string) error {
+	text, isCommand := strings.CutPrefix(line, "$ ")
+	last := len(b.commands) - 1
+	switch {
+	case isCommand || line == interrupt:
+		if !isCommand {
+			text = interrupt
+		}
+		b.commands = append(b.commands, command{line: number, text: text})
+	case last < 0:
+		return fmt.Errorf("line %d: output without a command: %s", number, line)
+	case strings.HasSuffix(b.commands[last].text, "\\") && len(b.commands[last].want) == 0:
+		b.commands[last].text += "\n" + line
+	default:
+		b.commands[last].want = append(b.commands[last].want, line)
+	}
+	return nil
+}
+
+// fails tells whether the command must.
+func (c *command) fails() bool {
+	for _, line := range c.want {
+		if strings.HasPrefix(line, "Error") || strings.HasPrefix(line, "error:") {
+			return true
+		}
+	}
+	return false
+}
+
+// looks are commands that change nothing: they are repeated until what they look
+// for has happened, as a person would.
+var looks = regexp.MustCompile(`^(kubectl (get|describe|logs|top|exec|events)|curl|lubberline (logs|images list)|for) `)
+
+func (c *command) isLook() bool {
+	return looks.MatchString(c.text) && !strings.Contains(c.text, " -X ")
+}
+
+// matches tells whether the output is what the document says.
+func (c *command) matches(output string) bool {
+	return len(c.want) == 0 || matchLines(c.want, strings.Split(strings.TrimRight(output, "\n"), "\n"))
+}
+
+const anything = "…"
+
+func matchLines(want, got []string) bool {
+	switch {
+	case len(want) == 0:
+		return len(got) == 0
+	case want[0] == anything:
+		for skip := range len(got) + 1 {
+			if matchLines(want[1:], got[skip:]) {
+				return true
+			}
+		}
+		return false
+	case len(got) == 0:
+		return false
+	}
+	return matchLine(want[0], got[0]) && matchLines(want[1:], got[1:])
+}
+
+var spaces = regexp.MustCompile(`[ \t]+`)
+
+func matchLine(want, got string) bool {
+	parts := strings.Split(normal(want), anything)
+	for i := range parts {
+		parts[i] = regexp.QuoteMeta(parts[i])
+	}
+	return regexp.MustCompile("^" + strings.Join(parts, ".*") + "$").MatchString(normal(got))
+}
+
+func normal(line string) string {
+	return strings.TrimSpace(spaces.ReplaceAllString(line, " "))
+}
