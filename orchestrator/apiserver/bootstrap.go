@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lubberline/lubberline/orchestrator/apiserver/admission"
+	"github.com/lubberline/lubberline/orchestrator/storageclass"
 )
 
 // systemNamespaces are there before the server is ready.
@@ -31,6 +32,9 @@ func (s *Server) bootstrap(ctx context.Context) error {
 			return fmt.Errorf("priority class %s: %w", class.Name, err)
 		}
 	}
+	if err := s.ensureStorageClass(ctx); err != nil {
+		return fmt.Errorf("storage class %s: %w", storageclass.LocalPath, err)
+	}
 	return reconcileKubernetesService(ctx, s.client, s.endpoint())
 }
 
@@ -48,6 +52,16 @@ func (s *Server) ensurePriorityClass(ctx context.Context, class *schedulingv1.Pr
 	_, err := all.Get(ctx, class.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		_, err = all.Create(ctx, class, metav1.CreateOptions{})
+	}
+	return expected(err)
+}
+
+// ensureStorageClass makes the one class that is always there.
+func (s *Server) ensureStorageClass(ctx context.Context) error {
+	all := s.client.StorageV1().StorageClasses()
+	_, err := all.Get(ctx, storageclass.LocalPath, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		_, err = all.Create(ctx, storageclass.Default(), metav1.CreateOptions{})
 	}
 	return expected(err)
 }

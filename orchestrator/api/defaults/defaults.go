@@ -10,6 +10,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
@@ -66,6 +67,8 @@ func registerOthers(scheme *runtime.Scheme) {
 	add(scheme, func(l *discoveryv1.EndpointSliceList) { each(l.Items, setEndpointSlice) })
 	add(scheme, setPriorityClass)
 	add(scheme, func(l *schedulingv1.PriorityClassList) { each(l.Items, setPriorityClass) })
+	add(scheme, setStorageClass)
+	add(scheme, func(l *storagev1.StorageClassList) { each(l.Items, setStorageClass) })
 	add(scheme, setTokenRequest)
 }
 
@@ -108,4 +111,9 @@ func setTokenRequest(r *authenticationv1.TokenRequest) {
 
 func setPriorityClass(c *schedulingv1.PriorityClass) {
 	orNew(&c.PreemptionPolicy, v1.PreemptLowerPriority)
+}
+
+func setStorageClass(c *storagev1.StorageClass) {
+	orNew(&c.ReclaimPolicy, v1.PersistentVolumeReclaimDelete)
+	orNew(&c.VolumeBindingMode, storagev1.VolumeBindingImmediate)
 }

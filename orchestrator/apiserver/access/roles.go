@@ -56,6 +56,7 @@ func looking() []Rule {
 		resources("events.k8s.io", "events").with(read...),
 		resources("policy", "poddisruptionbudgets", "poddisruptionbudgets/status").with(read...),
 		resources("scheduling.k8s.io", "priorityclasses").with(read...),
+		resources("storage.k8s.io", "storageclasses").with(read...),
 		resources("metrics.k8s.io", "nodes", "pods").with(read...),
 		{Verbs: []string{"get"}, Paths: []string{"/metrics", "/metrics/*"}},
 	}
@@ -97,6 +98,8 @@ func scheduling() []Rule {
 		resources("apps", "replicasets", "daemonsets").with(read...),
 		resources("policy", "poddisruptionbudgets").with(read...),
 		resources("scheduling.k8s.io", "priorityclasses").with(read...),
+		resources("storage.k8s.io", "storageclasses").with(read...),
+		resources("", "persistentvolumeclaims", "persistentvolumes").with("update", "patch"),
 		eventWriting(""), eventWriting("events.k8s.io"), leaseKeeping(),
 	}
 }

@@ -63,6 +63,7 @@ func New(o Options) (admission.Interface, error) {
 		newNodeRestriction(o),
 		newNodeTaint(),
 		newPriorities(o),
+		newStorage(o),
 		newTolerations(),
 		newQuotas(o),
 	), nil

@@ -84,7 +84,7 @@ func kinds() []kind {
 	return []kind{
 		pods(), podTemplates(), replicationControllers(), services(), endpoints(), nodes(), namespaces(), events(),
 		configMaps(), secrets(), serviceAccounts(), resourceQuotas(), limitRanges(),
-		persistentVolumes(), persistentVolumeClaims(),
+		persistentVolumes(), persistentVolumeClaims(), storageClasses(),
 		replicaSets(), deployments(), daemonSets(), controllerRevisions(),
 		endpointSlices(), leases(), priorityClasses(), podDisruptionBudgets(),
 	}

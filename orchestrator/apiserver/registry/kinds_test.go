@@ -61,6 +61,7 @@ func kinds() []kind {
 		{resource: "leases", group: "coordination.k8s.io", version: "v1", manifest: `{kind: Lease, spec: {holderIdentity: a}}`, change: `{"spec":{"holderIdentity":"b"}}`, versioned: true, putCreates: true},
 		{resource: "events", group: "events.k8s.io", version: "v1", manifest: `{kind: Event, eventTime: "2026-01-01T00:00:00.000000Z", regarding: {kind: Pod, namespace: NAMESPACE, name: a}, reason: A, type: Normal, action: B, reportingController: c, reportingInstance: d}`, change: `{"series":{"count":2,"lastObservedTime":"2026-01-01T00:00:01.000000Z"}}`, putCreates: true},
 		{resource: "priorityclasses", group: "scheduling.k8s.io", version: "v1", cluster: true, manifest: `{kind: PriorityClass, value: 7}`, change: `{"description":"x"}`},
+		{resource: "storageclasses", group: "storage.k8s.io", version: "v1", cluster: true, manifest: `{kind: StorageClass, provisioner: example.com/a}`, change: `{"allowVolumeExpansion":true}`},
 		{resource: "poddisruptionbudgets", group: "policy", version: "v1", manifest: `{kind: PodDisruptionBudget, spec: {minAvailable: 1, selector: {matchLabels: {app: web}}}}`, change: `{"spec":{"minAvailable":2}}`, raises: true, status: `{"status":{"disruptionsAllowed":1,"currentHealthy":1,"desiredHealthy":1,"expectedPods":1}}`, versioned: true},
 	}
 }

@@ -6,8 +6,11 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+
+	"github.com/lubberline/lubberline/orchestrator/storageclass"
 )
 
 func (t *Tables) addVolumes(now func() time.Time) {
@@ -37,6 +40,29 @@ func (t *Tables) addVolumes(now func() time.Time) {
 		ageColumn(),
 		wide("VolumeMode", claim["volumeMode"]),
 	}, claimRow)
+	t.addStorageClasses(now)
+}
+
+func (t *Tables) addStorageClasses(now func() time.Time) {
+	doc := storagev1.StorageClass{}.SwaggerDoc()
+	add(t, now, storagev1.GroupName, "storageclasses", []metav1.TableColumnDefinition{
+		nameColumn(),
+		text("Provisioner", doc["provisioner"]),
+		text("ReclaimPolicy", doc["reclaimPolicy"]),
+		text("VolumeBindingMode", doc["volumeBindingMode"]),
+		text("AllowVolumeExpansion", doc["allowVolumeExpansion"]),
+		ageColumn(),
+	}, storageClassRow)
+}
+
+func storageClassRow(c *storagev1.StorageClass, now time.Time) row {
+	name := c.Name
+	if storageclass.IsDefault(c) {
+		name += " (default)"
+	}
+	return cells(name, c.Provisioner, string(ptr.Deref(c.ReclaimPolicy, corev1.PersistentVolumeReclaimDelete)),
+		string(ptr.Deref(c.VolumeBindingMode, storagev1.VolumeBindingImmediate)), ptr.Deref(c.AllowVolumeExpansion, false),
+		since(c.CreationTimestamp, now))
 }
 
 func volumeRow(v *corev1.PersistentVolume, now time.Time) row {

@@ -5,6 +5,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -18,9 +19,10 @@ func SharedResources() []schema.GroupVersionResource {
 		}
 	}
 	add(corev1.SchemeGroupVersion, "pods", "replicationcontrollers", "services", "endpoints", "nodes",
-		"namespaces", "serviceaccounts", "resourcequotas", "limitranges", "persistentvolumeclaims")
+		"namespaces", "serviceaccounts", "resourcequotas", "limitranges", "persistentvolumeclaims", "persistentvolumes")
 	add(appsv1.SchemeGroupVersion, "replicasets", "deployments", "daemonsets", "controllerrevisions")
 	add(discoveryv1.SchemeGroupVersion, "endpointslices")
 	add(schedulingv1.SchemeGroupVersion, "priorityclasses")
+	add(storagev1.SchemeGroupVersion, "storageclasses")
 	return all
 }
