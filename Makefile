@@ -6,8 +6,10 @@ DATA_DIR    ?= data
 VERSION     ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS     := -s -w -X github.com/lubberline/lubberline/version.Version=$(VERSION)
 # kubectl asks for the version of the Kubernetes libraries: v0.X.Y of a module is v1.X.Y.
-KUBERNETES   = $(shell go list -m -f '{{.Version}}' k8s.io/api | sed 's/^v0/v1/')
-LDFLAGS     += $(foreach p,k8s.io/component-base/version k8s.io/client-go/pkg/version,-X $p.gitVersion=$(KUBERNETES) -X $p.gitTreeState=clean)
+KUBERNETES  := $(shell go list -m -f '{{.Version}}' k8s.io/api 2>/dev/null | sed 's/^v0/v1/')
+KUBERNETES_PARTS := $(subst ., ,$(KUBERNETES:v%=%))
+LDFLAGS     += $(foreach p,k8s.io/component-base/version k8s.io/client-go/pkg/version,-X $p.gitVersion=$(KUBERNETES) -X $p.gitTreeState=clean \
+	-X $p.gitMajor=$(word 1,$(KUBERNETES_PARTS)) -X $p.gitMinor=$(word 2,$(KUBERNETES_PARTS)))
 # DuckDB asks for a table of all symbols, for plug-ins that we do not load: 40 MB that are mapped at the start.
 UNEXPORTED  := -extldflags=-Wl,--no-export-dynamic
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.0

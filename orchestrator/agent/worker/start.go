@@ -188,8 +188,7 @@ func (w *worker) stale(name string) []observed.Container {
 func (w *worker) makeContainer(ctx context.Context, m toMake, sandbox observed.Sandbox, stale []observed.Container) *failed {
 	image, reason, why, err := w.o.Images.Ensure(ctx, m.pod, m.container)
 	if err != nil {
-		w.event(m, v1.EventTypeWarning, "Failed", "Error: "+reason)
-		return &failed{reason, why}
+		return &failed{reason, why} // Images has sent the events
 	}
 	m.image = image
 	w.removeStale(ctx, m, stale)

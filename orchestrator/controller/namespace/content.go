@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/utils/ptr"
+
+	"github.com/lubberline/lubberline/orchestrator/controller/reconcile"
 )
 
 // content is what a pass over a namespace has found and could not remove.
@@ -28,7 +30,16 @@ type content struct {
 }
 
 func (f *content) err() error {
-	return errors.Join(append([]error{f.discovery, f.parsing}, f.failures...)...)
+	real := []error{f.discovery, f.parsing}
+	for _, err := range f.failures {
+		if !errors.Is(err, reconcile.ErrWaiting) {
+			real = append(real, err)
+		}
+	}
+	if err := errors.Join(real...); err != nil {
+		return err
+	}
+	return errors.Join(f.failures...)
 }
 
 // resource is a namespaced kind and what can be done with it.
@@ -114,10 +125,18 @@ func (c *Controller) deleteAll(ctx context.Context, namespace string, r resource
 		expected = expected || len(item.Finalizers) > 0 || c.inGracePeriod(item)
 	}
 	if !expected {
-		return fmt.Errorf("unexpected items still remain in namespace: %s for gvr: %v", namespace, r.GroupVersionResource)
+		return remainsError{fmt.Sprintf("unexpected items still remain in namespace: %s for gvr: %v", namespace, r.GroupVersionResource)}
 	}
 	return nil
 }
+
+// remainsError says in Kubernetes' words that objects take their time to go.
+type remainsError struct{ text string }
+
+func (e remainsError) Error() string { return e.text }
+
+// Unwrap makes it no failure of the loop.
+func (remainsError) Unwrap() error { return reconcile.ErrWaiting }
 
 func (c *Controller) inGracePeriod(item metav1.PartialObjectMetadata) bool {
 	return item.DeletionTimestamp != nil && c.clock.Now().Before(item.DeletionTimestamp.Time)

@@ -31,7 +31,7 @@ func newMetrics(r prometheus.Registerer, name string, depth func() float64) (*me
 	queued := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "lubberline_reconcile_queue_depth", Help: "Keys that wait for a worker.", ConstLabels: labels,
 	}, depth)
-	for _, result := range []string{resultOK, resultConflict, resultError} {
+	for _, result := range []string{resultOK, resultConflict, resultWaiting, resultError} {
 		m.results.WithLabelValues(result)
 	}
 	var err error

@@ -29,6 +29,7 @@ const (
 const (
 	resultOK       = "ok"
 	resultConflict = "conflict"
+	resultWaiting  = "waiting"
 	resultError    = "error"
 )
 
@@ -220,6 +221,10 @@ func (l *Loop) backoff(failures int) time.Duration {
 	return min(l.o.MinDelay<<doublings, l.o.MaxDelay)
 }
 
+// ErrWaiting is wrapped by errors that only say that something else takes its
+// time, so that the key is to be looked at again with back-off.
+var ErrWaiting = errors.New("waiting")
+
 // report logs a key's first failure and then each time their number doubles. A
 // conflict is the normal fate of an old cache and no error.
 func (l *Loop) report(key string, failures int, delay time.Duration, err error) {
@@ -227,6 +232,11 @@ func (l *Loop) report(key string, failures int, delay time.Duration, err error) 
 	if apierrors.IsConflict(err) {
 		l.metrics.results.WithLabelValues(resultConflict).Inc()
 		l.o.Logger.Debug("reconcile again after a conflict", args...)
+		return
+	}
+	if errors.Is(err, ErrWaiting) {
+		l.metrics.results.WithLabelValues(resultWaiting).Inc()
+		l.o.Logger.Debug("reconcile again later", args...)
 		return
 	}
 	l.metrics.results.WithLabelValues(resultError).Inc()

@@ -8,7 +8,8 @@ import (
 )
 
 // BusyboxName is the image that Busybox makes, unless it is given another name.
-const BusyboxName = "busybox:latest"
+// With the tag latest pods would try to pull it each time.
+const BusyboxName = "busybox:1"
 
 // Busybox is an image of a static busybox program of this machine (Debian's
 // package busybox-static): a shell, and a link for each of its commands.
