@@ -1,0 +1,168 @@
+package cluster
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// web is a pod on every node that answers with the address that asks.
+const web = `
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+      - name: main
+        image: ` + image + `
+        command: [/bin/sh, -c]
+        args:
+        - |
+          mkdir -p /w/cgi-bin
+          printf '#!/bin/sh\necho\necho $REMOTE_ADDR\n' >/w/cgi-bin/who
+          chmod +x /w/cgi-bin/who
+          echo "$HOSTNAME is up"
+          exec httpd -f -p 8080 -h /w
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  selector: {app: web}
+  ports: [{port: 80, targetPort: 8080}]
+`
+
+// onLinks are the two ways in which nodes reach each other: on one link, and
+// with a router before the third.
+var onLinks = map[string][3]int{"one link": {77, 77, 77}, "routed": {77, 77, 78}}
+
+// TestPodsReachPods: on all nodes, without translation, by their services, and
+// whatever carries the packets; what kubectl asks of a node and what its
+// collector ships goes the same ways.
+func TestPodsReachPods(t *testing.T) {
+	for name, on := range onLinks {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t, on)
+			t.Logf("join to Ready: %v", f.joined())
+			f.apply(web)
+			f.becomes("3", "get", "daemonset", "web", "-o", "jsonpath={.status.numberReady}")
+			pods := f.pods()
+			require.Len(t, pods, 3)
+			f.reachEachOther(pods)
+			f.answer(pods)
+			f.watched(pods)
+		})
+	}
+}
+
+// pod is what is known of one.
+type pod struct{ name, node, address string }
+
+func (f *fleet) pods() (all []pod) {
+	f.t.Helper()
+	out := f.kubectl("get", "pods", "-l", "app=web", "-o", `jsonpath={range .items[*]}{.metadata.name} {.spec.nodeName} {.status.podIP}{"\n"}{end}`)
+	for line := range strings.Lines(out) {
+		fields := strings.Fields(line)
+		require.Len(f.t, fields, 3)
+		all = append(all, pod{fields[0], fields[1], fields[2]})
+	}
+	return all
+}
+
+// reachEachOther asks from each pod every one: who is asked sees the pod's own
+// address.
+func (f *fleet) reachEachOther(pods []pod) {
+	f.t.Helper()
+	for _, from := range pods {
+		for _, to := range pods {
+			require.NoError(f.t, until(func() error {
+				out, err := f.try("exec", from.name, "--", "wget", "-T", "2", "-qO-", "http://"+to.address+":8080/cgi-bin/who")
+				if err == nil && strings.TrimSpace(out) != from.address {
+					return fatal{fmt.Errorf("%v asks %v and is seen as %s", from, to, out)}
+				}
+				return err
+			}))
+		}
+		require.NoError(f.t, until(func() error {
+			_, err := f.try("exec", from.name, "--", "wget", "-T", "2", "-qO-", "http://web/cgi-bin/who")
+			return err
+		}), "a service by its name")
+	}
+}
+
+// answer has the nodes' own API asked.
+func (f *fleet) answer(pods []pod) {
+	f.t.Helper()
+	for _, p := range pods {
+		require.Equal(f.t, p.name+" is up\n", f.kubectl("logs", p.name))
+		f.kubectl("get", "--raw", "/api/v1/nodes/"+p.node+"/proxy/stats/summary")
+	}
+}
+
+// watched: the control host has metrics and logs of every node.
+func (f *fleet) watched(pods []pod) {
+	f.t.Helper()
+	require.NoError(f.t, until(func() error {
+		series, err := f.monitoring("/api/v1/query?query=node_boot_time_seconds")
+		if err != nil {
+			return err
+		}
+		lines, err := f.monitoring("/api/v1/logs?text=is+up&limit=1000")
+		if err != nil {
+			return err
+		}
+		for _, p := range pods {
+			if !strings.Contains(series, `"`+p.node+`"`) {
+				return fmt.Errorf("no metrics of %s: %s", p.node, series)
+			}
+			if !strings.Contains(lines, p.name+" is up") {
+				return fmt.Errorf("no logs of %v: %s", p, lines)
+			}
+		}
+		return nil
+	}))
+}
+
+// monitoring asks the aggregator on the control host.
+func (f *fleet) monitoring(path string) (text string, err error) {
+	err = f.hosts[0].do(func() error {
+		text, err = get("127.0.0.1:8082", path)
+		return err
+	})
+	return text, err
+}
+
+// get connects on the caller's thread, whose namespace it is meant for: a client
+// of net/http would do so on another.
+func get(address, path string) (string, error) {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	r, err := http.NewRequest(http.MethodGet, "http://"+address+path, nil)
+	if err != nil {
+		return "", err
+	}
+	if err := r.Write(conn); err != nil {
+		return "", err
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), r)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	return string(body), err
+}
