@@ -47,6 +47,7 @@ type machine struct {
 	network    runtime.Network
 	http       string // the monitoring's APIs
 	kubeconfig string
+	disk       int64 // size of a file system of its own for all data, in bytes; 0 is none
 	args       []string
 	*program.Program
 }
@@ -93,6 +94,9 @@ func (m *machine) boot() error {
 	if err := os.WriteFile(filepath.Join(m.dir, "config.yaml"), []byte(m.configuration()), 0o600); err != nil {
 		return err
 	}
+	if err := m.mountDisk(); err != nil {
+		return err
+	}
 	path, err := program.Path("lubberline")
 	if err != nil {
 		return err
@@ -108,6 +112,17 @@ func (m *machine) boot() error {
 		return fmt.Errorf("busybox: %w: %s", err, out)
 	}
 	return nil
+}
+
+func (m *machine) mountDisk() error {
+	if m.disk == 0 {
+		return nil
+	}
+	data := filepath.Join(m.dir, "d")
+	if err := os.MkdirAll(data, 0o755); err != nil {
+		return err
+	}
+	return unix.Mount("tmpfs", data, "tmpfs", 0, fmt.Sprintf("size=%d", m.disk))
 }
 
 // start runs the program, again after a crash, until its node takes pods.
