@@ -35,12 +35,15 @@ type keyspace struct {
 }
 
 // The two spaces, in the order in which a packet is looked up.
-var serviceSpace, nodePortSpace = keyspace{
-	services: MapServices, fields: "ip daddr . meta l4proto . th dport", types: "ipv4_addr . inet_proto . inet_service",
-	address: "ip daddr . ",
-}, keyspace{
-	prefix: "node-port-", services: MapNodePorts, fields: "meta l4proto . th dport", types: "inet_proto . inet_service",
-}
+var (
+	serviceSpace = keyspace{
+		services: MapServices, fields: "ip daddr . meta l4proto . th dport", types: "ipv4_addr . inet_proto . inet_service",
+		address: "ip daddr . ",
+	}
+	nodePortSpace = keyspace{
+		prefix: "node-port-", services: MapNodePorts, fields: "meta l4proto . th dport", types: "inet_proto . inet_service",
+	}
+)
 
 // protocols that ports have. Each has maps of endpoints of its own: nft up to
 // 1.0.6 understands the type of a port that it reads back only with its protocol.

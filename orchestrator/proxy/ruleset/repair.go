@@ -67,7 +67,7 @@ func baseChain(c plan.ChainSpec) *knftables.Chain {
 func differences(have map[plan.Item]string, w *plan.Wanted) plan.Changes {
 	changes := plan.Changes{}
 	for i, value := range have {
-		if want := w.Value(i); want == nil || value != comparable(i, *want) {
+		if want := w.Value(i); want == nil || value != asRead(i, *want) {
 			changes[i] = &value
 		}
 	}
@@ -79,8 +79,8 @@ func differences(have map[plan.Item]string, w *plan.Wanted) plan.Changes {
 	return changes
 }
 
-// comparable is a wanted value as it can be read back.
-func comparable(i plan.Item, value string) string {
+// asRead is a wanted value as it can be read back.
+func asRead(i plan.Item, value string) string {
 	switch i.Kind {
 	case plan.Chain:
 		return stamps(plan.Rules(value))
