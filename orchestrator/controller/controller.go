@@ -17,6 +17,7 @@ import (
 	"github.com/lubberline/lubberline/orchestrator/controller/disruption"
 	"github.com/lubberline/lubberline/orchestrator/controller/endpoints"
 	"github.com/lubberline/lubberline/orchestrator/controller/nodelifecycle"
+	"github.com/lubberline/lubberline/orchestrator/controller/persistentvolume"
 	"github.com/lubberline/lubberline/orchestrator/controller/podgc"
 	"github.com/lubberline/lubberline/orchestrator/controller/replication"
 )
@@ -71,6 +72,9 @@ func All(o Options) ([]Named, error) {
 		}},
 		{"node-controller", func(log *slog.Logger, events record.EventRecorder) (runner, error) {
 			return nodelifecycle.New(nodelifecycle.Options{Client: o.Client, Informers: o.Informers, Events: events, Logger: log, Registerer: o.Registerer, GracePeriod: o.NodeGracePeriod})
+		}},
+		{"persistentvolume-controller", func(log *slog.Logger, events record.EventRecorder) (runner, error) {
+			return persistentvolume.New(persistentvolume.Options{Client: o.Client, Informers: o.Informers, Events: events, Logger: log, Registerer: o.Registerer})
 		}},
 		{"pod-garbage-collector", func(log *slog.Logger, _ record.EventRecorder) (runner, error) {
 			return podgc.New(podgc.Options{Client: o.Client, Informers: o.Informers, Logger: log, Registerer: o.Registerer, Threshold: o.EndedPods})

@@ -21,6 +21,7 @@ import (
 	"github.com/lubberline/lubberline/orchestrator/agent/environment/downward"
 	"github.com/lubberline/lubberline/orchestrator/agent/eviction"
 	"github.com/lubberline/lubberline/orchestrator/agent/image"
+	"github.com/lubberline/lubberline/orchestrator/agent/localvolume"
 	"github.com/lubberline/lubberline/orchestrator/agent/node"
 	"github.com/lubberline/lubberline/orchestrator/agent/probe"
 	"github.com/lubberline/lubberline/orchestrator/agent/reference"
@@ -28,6 +29,7 @@ import (
 	"github.com/lubberline/lubberline/orchestrator/agent/status"
 	"github.com/lubberline/lubberline/orchestrator/agent/volume"
 	"github.com/lubberline/lubberline/orchestrator/agent/worker"
+	"github.com/lubberline/lubberline/orchestrator/storageclass"
 )
 
 // App is a node agent.
@@ -37,6 +39,7 @@ type App struct {
 	objects *reference.Cache
 	prober  *probe.Prober
 	volumes *volume.Manager
+	folders *localvolume.Folders
 	images  *image.Manager
 	writer  *status.Writer
 	node    *node.Node
@@ -102,7 +105,8 @@ func (a *App) buildNode(host node.Host) (err error) {
 	a.node, err = node.New(node.Options{
 		Client: a.o.Client, Runtime: a.runtime, Images: a.runtime.Images, Events: a.o.Events,
 		Name: a.o.NodeName, Addresses: a.o.Addresses, PodCIDRs: a.o.PodCIDRs, Labels: a.o.Labels, Taints: a.o.Taints,
-		Host: host, Reserved: a.o.Reserved, Port: a.o.Port, Version: a.o.Version,
+		Annotations: map[string]string{storageclass.FolderAnnotation: a.o.localVolumes()},
+		Host:        host, Reserved: a.o.Reserved, Port: a.o.Port, Version: a.o.Version,
 		Pressure: a.pressure, Logger: a.o.Logger.With("part", "node"), Registerer: a.o.Registerer,
 	})
 	return err
@@ -114,8 +118,14 @@ func (a *App) buildSurroundings(host node.Host) (err error) {
 		return err
 	}
 	a.volumes, err = volume.New(volume.Options{
-		Root: a.o.Root, Client: a.o.Client, Objects: a.objects, Host: a.downward(host),
+		Root: a.o.Root, Local: a.o.localVolumes(), Client: a.o.Client, Objects: a.objects, Host: a.downward(host),
 		Events: a.o.Events, Logger: a.o.Logger.With("part", "volumes"), Registerer: a.o.Registerer,
+	})
+	if err != nil {
+		return err
+	}
+	a.folders, err = localvolume.New(localvolume.Options{
+		Client: a.o.Client, Node: a.o.NodeName, Folder: a.o.localVolumes(), Logger: a.o.Logger.With("part", "local volumes"), Registerer: a.o.Registerer,
 	})
 	if err != nil {
 		return err
@@ -195,6 +205,7 @@ func (a *App) Run(ctx context.Context) error {
 	parts.Go(func() { a.writer.Run(ctx) })
 	parts.Go(func() { a.pods.Run(ctx) })
 	parts.Go(func() { a.report("volumes", a.volumes.Run(ctx)) })
+	parts.Go(func() { a.report("local volumes", a.folders.Run(ctx)) })
 	parts.Go(func() { a.report("images", a.images.Run(ctx)) })
 	parts.Go(func() { a.report("eviction", a.evict.Run(ctx)) })
 	parts.Go(func() { a.report("log rotation", a.rotator.Run(ctx)) })

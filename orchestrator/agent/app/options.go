@@ -92,3 +92,6 @@ func (o *Options) complete() error {
 	o.Port = cmp.Or(o.Port, defaultPort)
 	return nil
 }
+
+// localVolumes is the folder of the node's volumes of the class local-path.
+func (o *Options) localVolumes() string { return filepath.Join(o.Root, "volumes") }

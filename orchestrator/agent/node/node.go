@@ -51,7 +51,9 @@ type Options struct {
 	// Labels and Taints are put on the object when it is registered first.
 	Labels map[string]string
 	Taints []v1.Taint
-	Host   Host
+	// Annotations are kept on the object.
+	Annotations map[string]string
+	Host        Host
 	// Reserved is taken off the capacity; may be nil.
 	Reserved v1.ResourceList
 	// Port is where the agent serves.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"time"
@@ -34,7 +35,7 @@ func (n *Node) object(ctx context.Context) (*v1.Node, error) {
 
 // initial is the object of a machine that the API does not know yet.
 func (n *Node) initial() *v1.Node {
-	node := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.o.Name, Labels: n.labels()}}
+	node := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.o.Name, Labels: n.labels(), Annotations: maps.Clone(n.o.Annotations)}}
 	node.Spec.Taints = n.o.Taints
 	n.setCIDRs(node)
 	n.setFacts(node)
@@ -59,7 +60,7 @@ func (n *Node) labels() map[string]string {
 	return labels
 }
 
-// relabelled puts labels and pod addresses that the object lacks on it.
+// relabelled puts labels, annotations and pod addresses that the object lacks on it.
 func (n *Node) relabelled(ctx context.Context, node *v1.Node) (*v1.Node, error) {
 	next := node.DeepCopy()
 	if next.Labels == nil {
@@ -67,6 +68,9 @@ func (n *Node) relabelled(ctx context.Context, node *v1.Node) (*v1.Node, error) 
 	}
 	for key, value := range n.labels() {
 		next.Labels[key] = value
+	}
+	for key, value := range n.o.Annotations {
+		metav1.SetMetaDataAnnotation(&next.ObjectMeta, key, value)
 	}
 	if next.Spec.PodCIDR == "" {
 		n.setCIDRs(next)

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/lubberline/lubberline/orchestrator/agent/localvolume"
 	"github.com/lubberline/lubberline/orchestrator/agent/worker"
 )
 
@@ -33,7 +34,7 @@ func (m *Manager) setUpClaim(ctx context.Context, pod *corev1.Pod, name string, 
 	if readOnly || onlyReadable(pv) {
 		readOnly = true
 	}
-	return persistentVolume(pv, pod, readOnly)
+	return m.persistentVolume(pv, pod, readOnly)
 }
 
 func checkClaim(claim *corev1.PersistentVolumeClaim) error {
@@ -64,12 +65,17 @@ func onlyReadable(pv *corev1.PersistentVolume) bool {
 	return len(pv.Spec.AccessModes) > 0
 }
 
-func persistentVolume(pv *corev1.PersistentVolume, pod *corev1.Pod, readOnly bool) (worker.Mounted, error) {
+func (m *Manager) persistentVolume(pv *corev1.PersistentVolume, pod *corev1.Pod, readOnly bool) (worker.Mounted, error) {
 	switch {
 	case pv.Spec.HostPath != nil:
 		return worker.Mounted{HostPath: pv.Spec.HostPath.Path, ReadOnly: readOnly}, checkHostPath(pv.Spec.HostPath)
 	case pv.Spec.Local != nil:
 		path := pv.Spec.Local.Path
+		if localvolume.IsOurs(pv) {
+			if _, err := localvolume.Make(m.o.Local, pv); err != nil {
+				return worker.Mounted{}, err
+			}
+		}
 		if _, err := os.Stat(path); err != nil {
 			return worker.Mounted{}, fmt.Errorf("path %q does not exist", path)
 		}

@@ -34,7 +34,9 @@ type Objects interface {
 // Options is what a Manager needs.
 type Options struct {
 	// Root is the agent's folder; pods lie below <Root>/pods.
-	Root    string
+	Root string
+	// Local is the folder of this node's volumes of the class local-path.
+	Local   string
 	Client  kubernetes.Interface // claims, volumes and tokens
 	Objects Objects
 	// Host is asked whenever the node shows in a volume.

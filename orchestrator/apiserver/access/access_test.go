@@ -10,10 +10,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"github.com/lubberline/lubberline/orchestrator/storageclass"
 )
 
 // podsOn is a Pods of a map.
@@ -35,6 +38,13 @@ func to(u user.Info, verb, group, resource, subresource, namespace, name string)
 	return authorizer.AttributesRecord{
 		User: u, Verb: verb, APIGroup: group, Resource: resource, Subresource: subresource, Namespace: namespace, Name: name, ResourceRequest: true,
 	}
+}
+
+// volumesOf is a watch of the volumes that are folders of a node.
+func volumesOf(u user.Info, node string) authorizer.AttributesRecord {
+	a := to(u, "watch", "", "persistentvolumes", "", "", "")
+	a.LabelSelectorRequirements, _ = labels.SelectorFromSet(labels.Set{storageclass.NodeLabel: node}).Requirements()
+	return a
 }
 
 func path(u user.Info, p string) authorizer.AttributesRecord {
@@ -193,6 +203,12 @@ func TestNode(t *testing.T) {
 		{"the authority's certificate", to(n, "get", "", "configmaps", "", "x", "kube-root-ca.crt"), true},
 		{"services", to(n, "watch", "", "services", "", "", ""), true},
 		{"events", to(n, "create", "events.k8s.io", "events", "", "x", ""), true},
+		{"a volume", to(n, "get", "", "persistentvolumes", "", "", "v"), true},
+		{"its own folders", volumesOf(n, "n"), true},
+		{"another's folders", volumesOf(n, "m"), false},
+		{"all volumes", to(n, "list", "", "persistentvolumes", "", "", ""), false},
+		{"a volume's status", to(n, "update", "", "persistentvolumes", "status", "", "v"), false},
+		{"new volumes", to(n, "create", "", "persistentvolumes", "", "", ""), false},
 		{"deployments", to(n, "list", "apps", "deployments", "", "", ""), false},
 		{"paths", path(n, "/metrics"), false},
 	}

@@ -8,11 +8,14 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"github.com/lubberline/lubberline/orchestrator/storageclass"
 )
 
 // Pods knows which pods are on a node. The pods are only read.
@@ -82,9 +85,23 @@ func (n *nodes) allows(ctx context.Context, node string, a authorizer.Attributes
 	case "/serviceaccounts":
 		return n.refers(ctx, node, a, a.GetVerb() == "create" && a.GetSubresource() == "token" || a.GetVerb() == "get")
 	case "/persistentvolumes":
-		return a.GetVerb() == "get", nil
+		return a.GetSubresource() == "" && allowsVolume(node, a), nil
 	}
 	return false, nil
+}
+
+// allowsVolume: a node reads any volume by its name, and lists those that are
+// folders of its own; what it may update of those is for admission to say.
+func allowsVolume(node string, a authorizer.Attributes) bool {
+	switch a.GetVerb() {
+	case "get", "update":
+		return true
+	}
+	requirements, err := a.GetLabelSelector()
+	return err == nil && slices.Contains(read, a.GetVerb()) && slices.ContainsFunc(requirements, func(r labels.Requirement) bool {
+		equals := r.Operator() == selection.Equals || r.Operator() == selection.DoubleEquals || r.Operator() == selection.In
+		return r.Key() == storageclass.NodeLabel && equals && slices.Equal(r.ValuesUnsorted(), []string{node})
+	})
 }
 
 // allowsPod: a node reads its pods, by name or by the field that says whose

@@ -81,6 +81,8 @@ func (n *nodeRestriction) check(ctx context.Context, node string, a admission.At
 		return checkLease(node, a)
 	case schema.GroupResource{Resource: "serviceaccounts"}:
 		return n.checkToken(ctx, node, a)
+	case schema.GroupResource{Resource: "persistentvolumes"}:
+		return checkVolume(node, a)
 	case schema.GroupResource{Resource: "persistentvolumeclaims"}:
 		if a.GetSubresource() != "status" || a.GetOperation() != admission.Update {
 			return forbid(a, "may only update PVC status")

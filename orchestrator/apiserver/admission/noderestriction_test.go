@@ -12,6 +12,8 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/utils/ptr"
+
+	"github.com/lubberline/lubberline/orchestrator/storageclass"
 )
 
 func onNode(name, node string) *corev1.Pod {
@@ -78,6 +80,37 @@ func TestNodesAreConfined(t *testing.T) {
 	f(`can only access node lease with the same name as the requesting node`, request{resource: leases, operation: admission.Delete, old: lease("kube-node-lease", "two")})
 	f(`can only access leases in the "kube-node-lease" system namespace`, request{resource: leases, operation: admission.Update, old: lease("n", "one"), object: lease("n", "one")})
 	f("may only update PVC status", request{resource: "persistentvolumeclaims", operation: admission.Update, object: &corev1.PersistentVolumeClaim{}})
+}
+
+func TestNodesRemoveOnlyTheirOwnFolders(t *testing.T) {
+	c := newChain(t)
+	old := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{
+		Name: "v", Labels: map[string]string{storageclass.NodeLabel: "one"}, DeletionTimestamp: &metav1.Time{},
+		Finalizers: []string{"other", storageclass.FolderFinalizer},
+	}}
+	f := func(wanted, node string, change func(old, v *corev1.PersistentVolume)) {
+		t.Helper()
+		before, after := old.DeepCopy(), old.DeepCopy()
+		after.Finalizers = []string{"other"}
+		change(before, after)
+		err := c.ask(request{
+			resource: "persistentvolumes", operation: admission.Update, old: before, object: after,
+			user: &user.DefaultInfo{Name: "system:node:" + node, Groups: []string{user.NodesGroup}},
+		})
+		if wanted == "" {
+			require.NoError(t, err)
+			return
+		}
+		require.ErrorContains(t, err, "is forbidden: "+wanted)
+	}
+	f("", "one", func(_, _ *corev1.PersistentVolume) {})
+	const own = ` may only update its own volumes that are being deleted`
+	f(`node "two"`+own, "two", func(_, _ *corev1.PersistentVolume) {})
+	f(`node "one"`+own, "one", func(before, _ *corev1.PersistentVolume) { before.DeletionTimestamp = nil })
+	const only = `node "one" may only remove the finalizer lubberline.local/volume-folder from a volume`
+	f(only, "one", func(_, v *corev1.PersistentVolume) { v.Finalizers = nil })
+	f(only, "one", func(_, v *corev1.PersistentVolume) { v.Labels = nil })
+	f(only, "one", func(_, v *corev1.PersistentVolume) { v.Spec.ClaimRef = &corev1.ObjectReference{Name: "mine"} })
 }
 
 func TestNodesMirrorTheirOwnPods(t *testing.T) {

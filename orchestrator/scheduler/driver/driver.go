@@ -55,10 +55,12 @@ type Driver struct {
 	log     *slog.Logger
 	now     func() time.Time
 	pods    listers.PodLister
+	claims  listers.PersistentVolumeClaimLister
 	synced  []cache.InformerSynced
 	metrics *metrics
 	mail    *mailbox
 	writers *writers
+	waiting sync.WaitGroup // for pods whose volumes are being bound
 
 	// Only for the goroutine in Run.
 	core      *scheduler.Scheduler
@@ -92,7 +94,7 @@ func New(o Options) (*Driver, error) {
 	d := &Driver{
 		client: o.Client, events: o.Events, log: o.Logger, now: o.Clock, metrics: m, mail: newMailbox(), writers: newWriters(o.Writers),
 		snap: snapshot.New(), budgets: map[string]preempt.Budget{}, accepted: map[types.UID]accepted{},
-		pods: o.Informers.Core().V1().Pods().Lister(),
+		pods: o.Informers.Core().V1().Pods().Lister(), claims: o.Informers.Core().V1().PersistentVolumeClaims().Lister(),
 	}
 	d.core = scheduler.New(scheduler.Options{Name: o.Name, Seed: o.Seed, State: d, Plan: d})
 	if err := d.watch(o.Informers); err != nil {
@@ -125,6 +127,7 @@ func (d *Driver) Run(ctx context.Context) error {
 	}
 	var running sync.WaitGroup
 	d.writers.start(ctx, &running)
+	defer d.waiting.Wait() // which none joins once the writers have ended
 	defer running.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/lubberline/lubberline/orchestrator/scheduler"
+	"github.com/lubberline/lubberline/orchestrator/scheduler/filter"
 	"github.com/lubberline/lubberline/orchestrator/scheduler/snapshot"
 )
 
@@ -19,24 +20,33 @@ import (
 func (d *Driver) Bind(p *snapshot.Pod, node string) {
 	pod := p.Object
 	d.metrics.decisions.WithLabelValues(resultBound).Inc()
-	d.writers.do(pod.UID, func(ctx context.Context) {
-		start := d.now()
-		err := d.client.CoreV1().Pods(pod.Namespace).Bind(ctx, &v1.Binding{
-			ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
-			Target:     v1.ObjectReference{Kind: "Node", Name: node},
-		}, metav1.CreateOptions{})
-		if err != nil {
-			d.bindFailed(ctx, pod, node, err)
+	if len(p.Template.Claims) > 0 {
+		bindings, ok := filter.Bindings(d.snap, p.Template, d.snap.Node(node))
+		if ok && len(bindings) > 0 {
+			d.bindWithVolumes(pod, node, bindings)
 			return
 		}
-		d.metrics.binding.Observe(d.now().Sub(start).Seconds())
-		d.events.Eventf(pod, v1.EventTypeNormal, "Scheduled", "Successfully assigned %v/%v to %v", pod.Namespace, pod.Name, node)
-		d.mail.put(func(now time.Time) {
-			d.core.Bound(pod.UID)
-			if q := d.snap.Pod(pod.UID); q != nil && q.Assumed {
-				d.accepted[pod.UID] = accepted{pod.Namespace, pod.Name, now}
-			}
-		})
+	}
+	d.writers.do(pod.UID, func(ctx context.Context) { d.bind(ctx, pod, node) })
+}
+
+func (d *Driver) bind(ctx context.Context, pod *v1.Pod, node string) {
+	start := d.now()
+	err := d.client.CoreV1().Pods(pod.Namespace).Bind(ctx, &v1.Binding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
+		Target:     v1.ObjectReference{Kind: "Node", Name: node},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		d.bindFailed(ctx, pod, node, err)
+		return
+	}
+	d.metrics.binding.Observe(d.now().Sub(start).Seconds())
+	d.events.Eventf(pod, v1.EventTypeNormal, "Scheduled", "Successfully assigned %v/%v to %v", pod.Namespace, pod.Name, node)
+	d.mail.put(func(now time.Time) {
+		d.core.Bound(pod.UID)
+		if q := d.snap.Pod(pod.UID); q != nil && q.Assumed {
+			d.accepted[pod.UID] = accepted{pod.Namespace, pod.Name, now}
+		}
 	})
 }
 

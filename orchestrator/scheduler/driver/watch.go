@@ -25,6 +25,7 @@ func (d *Driver) watch(f informers.SharedInformerFactory) error {
 		{core.Services().Informer(), handler(d.mail, d.serviceSet, d.serviceGone)},
 		{core.PersistentVolumes().Informer(), handler(d.mail, d.volumeSet, d.volumeGone)},
 		{core.PersistentVolumeClaims().Informer(), handler(d.mail, d.claimSet, d.claimGone)},
+		{f.Storage().V1().StorageClasses().Informer(), handler(d.mail, d.classSet, d.classGone)},
 		{f.Policy().V1().PodDisruptionBudgets().Informer(), handler(d.mail, d.budgetSet, d.budgetGone)},
 		{core.Pods().Informer(), handler(d.mail, d.podSet, d.podGone)},
 	} {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lubberline/lubberline/orchestrator/scheduler/filter"
 	"github.com/lubberline/lubberline/orchestrator/scheduler/snapshot"
+	"github.com/lubberline/lubberline/orchestrator/storageclass"
 )
 
 func node(change func(*v1.Node)) *v1.Node {
@@ -139,6 +140,8 @@ func TestClaims(t *testing.T) {
 
 	bound := claim.DeepCopy()
 	bound.Spec.VolumeName = "disk"
+	require.Equal(t, "pod has unbound immediate PersistentVolumeClaims", filter.ClaimsReady(s, p.Template))
+	bound.Annotations = map[string]string{storageclass.BindCompleted: "yes"}
 	s.SetClaim(bound)
 	require.Empty(t, filter.ClaimsReady(s, p.Template))
 	reason := func() (reason string) {

@@ -91,6 +91,7 @@ var reasonTexts = map[Rule][]string{
 	Volumes: {
 		reasonVolumeNode:    "node(s) didn't match PersistentVolume's node affinity",
 		reasonVolumeMissing: "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)",
+		reasonVolumeBind:    "node(s) didn't find available persistent volumes to bind",
 	},
 	Spread: {
 		reasonSkew:         "node(s) didn't match pod topology spread constraints",

@@ -4,6 +4,7 @@ import (
 	"maps"
 
 	v1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
 
@@ -104,3 +105,25 @@ func (s *Snapshot) RemoveVolume(name string) {
 
 // Volume returns a volume, or nil.
 func (s *Snapshot) Volume(name string) *v1.PersistentVolume { return s.volumes[name] }
+
+// Volumes calls f with each volume, in no order.
+func (s *Snapshot) Volumes(f func(*v1.PersistentVolume)) {
+	for _, v := range s.volumes {
+		f(v)
+	}
+}
+
+// SetClass records a storage class.
+func (s *Snapshot) SetClass(class *storagev1.StorageClass) {
+	s.classes[class.Name] = class
+	s.epoch++
+}
+
+// RemoveClass forgets a storage class.
+func (s *Snapshot) RemoveClass(name string) {
+	delete(s.classes, name)
+	s.epoch++
+}
+
+// Class returns a storage class, or nil.
+func (s *Snapshot) Class(name string) *storagev1.StorageClass { return s.classes[name] }

@@ -8,6 +8,7 @@ import (
 	"reflect"
 
 	v1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -37,6 +38,7 @@ type Snapshot struct {
 	namespaces map[string]labels.Set
 	services   map[string]map[string]labels.Selector // by namespace and name
 	claims     map[string]*v1.PersistentVolumeClaim  // by namespace/name
+	classes    map[string]*storagev1.StorageClass    // by name
 	volumes    map[string]*v1.PersistentVolume
 }
 
@@ -46,7 +48,7 @@ func New() *Snapshot {
 		nodes: map[string]*Node{}, hostnames: map[string]int{}, images: map[string]int{}, pods: map[types.UID]*Pod{},
 		templates: map[string]*Template{}, concerns: map[string]*Concern{}, counters: map[string]*Counter{},
 		namespaces: map[string]labels.Set{}, services: map[string]map[string]labels.Selector{},
-		claims: map[string]*v1.PersistentVolumeClaim{}, volumes: map[string]*v1.PersistentVolume{},
+		claims: map[string]*v1.PersistentVolumeClaim{}, classes: map[string]*storagev1.StorageClass{}, volumes: map[string]*v1.PersistentVolume{},
 	}
 }
 
