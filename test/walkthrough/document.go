@@ -6,7 +6,7 @@
 // prints. A command goes on in the next line after a backslash. In the output
 // "…" stands for anything within a line, and as a line for any number of lines.
 // Runs of spaces are as good as one. A command that must fail prints a line that
-// begins with "Error" or "error:". A block "console background" is a program in
+// begins with one of failures. A block "console background" is a program in
 // a terminal of its own, which is ended by the document's "^C" in a later block
 // of that kind.
 package walkthrough
@@ -14,6 +14,7 @@ package walkthrough
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -80,14 +81,14 @@ func (b *block) add(number int, line string) error {
 	return nil
 }
 
+// failures are how the complaints of commands begin.
+func failures() []string { return []string{"Error", "error:", "…rror", "lubberline: "} }
+
 // fails tells whether the command must.
 func (c *command) fails() bool {
-	for _, line := range c.want {
-		if strings.HasPrefix(line, "Error") || strings.HasPrefix(line, "error:") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.want, func(line string) bool {
+		return slices.ContainsFunc(failures(), func(text string) bool { return strings.HasPrefix(line, text) })
+	})
 }
 
 // looks are commands that change nothing: they are repeated until what they look

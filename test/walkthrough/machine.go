@@ -34,9 +34,10 @@ type machine struct {
 // setup makes the network of a machine that has one interface and a router.
 const setup = `set -e
 ip link set lo up
-ip link add net0 type dummy
+ip link add net0 type veth peer name router0
 ip address add 192.0.2.10/24 dev net0
 ip link set net0 up
+ip link set router0 up
 ip route add default via 192.0.2.1
 mkdir -p /run/lubberline
 mount -t tmpfs tmpfs /run/lubberline
@@ -81,7 +82,7 @@ func newMachine(dir string) (*machine, error) {
 
 // hold starts the process that the namespaces live with.
 func (m *machine) hold() error {
-	m.holder = exec.Command("unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", setup)
+	m.holder = exec.Command("unshare", "--net", "--mount", "--propagation", "slave", "sh", "-c", setup)
 	m.holder.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	out := &program.Output{}
 	m.holder.Stdout, m.holder.Stderr = out, out

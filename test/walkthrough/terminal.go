@@ -60,6 +60,10 @@ func (t *terminal) end() {
 
 var ended = regexp.MustCompile(`^(.*)--ended (\d+)--$`)
 
+// noise is what kubectl prints when a server is faster than it: the message that
+// it drops is empty.
+var noise = regexp.MustCompile(`^E\d{4} .* Unknown stream id \d, discarding message$`)
+
 // try runs a command once.
 func (t *terminal) try(text string) (output string, failed bool, err error) {
 	if _, err := fmt.Fprintf(t.in, "{ %s\n} </dev/null 2>&1; echo --ended $?--\n", text); err != nil {
@@ -77,7 +81,9 @@ func (t *terminal) try(text string) (output string, failed bool, err error) {
 				got.WriteString(end[1])
 				return got.String(), end[2] != "0", nil
 			}
-			got.WriteString(line + "\n")
+			if !noise.MatchString(line) {
+				got.WriteString(line + "\n")
+			}
 		case <-deadline:
 			return got.String(), false, fmt.Errorf("it does not end: %s", got.String())
 		}
