@@ -70,7 +70,7 @@ unit: compiler ## only the tests that need no peers and no root
 	go test $(TEST_FLAGS) ./...
 
 bench: build ## measure, beside the peers where there are any
-	test/bench.sh
+	REFERENCE='$(REFERENCE)' test/bench.sh
 
 REFERENCE ?= $(wildcard $(CURDIR)/../shared/kubernetes)
 SPECS     ?= $(REFERENCE)/specs/pods.txt

@@ -3,13 +3,14 @@
 # quarter of an hour, as root; shorter with
 #
 #   BENCH_QUICK=1        every part, but small: about three minutes
-#   BENCH_PARTS=logs     only some of: sampling node logs ingest idle cluster
+#   BENCH_PARTS=logs     only some of: sampling node logs ingest idle cluster pods
 #   BENCH_REPEAT=1       runs of the short parts, of which the median is shown (3)
 #   BENCH_MIB=256        size of the log files (1024)
 #   BENCH_TIME=10s       length of the measurements of running programs (25s)
 #   BENCH_IDLE=20s       how long `lubberline up` idles before it is measured (60s)
 #   BENCH_BIN=bin        where the programs are
 #   BENCH_CGROUPS=50     numbers of cgroups of the sampling part (50,200,500)
+#   REFERENCE=folder     of real-k8s.sh and anchors.sh, whose Kubernetes is the peer of the part pods once it is built
 #
 # Each peer or floor runs in the same run as ours; figures of other machines are
 # not printed. Ctrl-C ends everything that was started and removes its files and
@@ -20,7 +21,7 @@ cd "$(dirname "$0")/.."
 if [ -n "${BENCH_QUICK:-}" ]; then
   : "${BENCH_REPEAT:=1}" "${BENCH_MIB:=256}" "${BENCH_TIME:=8s}" "${BENCH_IDLE:=15s}" "${BENCH_CGROUPS:=50,200}"
 fi
-parts=${BENCH_PARTS:-sampling node logs ingest idle cluster}
+parts=${BENCH_PARTS:-sampling node logs ingest idle cluster pods}
 parts=${parts//,/ }
 repeat=${BENCH_REPEAT:-3} mib=${BENCH_MIB:-1024} time=${BENCH_TIME:-25s} idle=${BENCH_IDLE:-60s}
 cgroups=${BENCH_CGROUPS:-50,200,500} bin=${BENCH_BIN:-bin}
@@ -48,7 +49,7 @@ for part in $parts; do
 done
 if [ ${#rest[@]} -gt 0 ]; then
   list=$(IFS=,; echo "${rest[*]}")
-  "$work/whole" -bin "$bin" -parts "$list" -repeat "$repeat" -mib "$mib" -time "$time" -idle "$idle"
+  "$work/whole" -bin "$bin" -parts "$list" -repeat "$repeat" -mib "$mib" -time "$time" -idle "$idle" -reference "${REFERENCE:-}"
 fi
 echo
 echo "load average after: $(cut -d' ' -f1-3 /proc/loadavg)"

@@ -3,7 +3,7 @@
 // from /proc. Each part prints a table with ours, the peer or the floor of the
 // same run, and the ratio. It needs root, and leaves nothing behind.
 //
-//	go run ./test/bench [-parts node,logs,ingest,idle,cluster] [-repeat 3] [-mib 1024] …
+//	go run ./test/bench [-parts node,logs,ingest,idle,cluster,pods] [-repeat 3] [-mib 1024] …
 package main
 
 import (
@@ -32,6 +32,9 @@ type settings struct {
 	files   int           // log files
 	records int           // sent to the aggregator
 	samples int           // sent to the aggregator
+	// reference is the folder of the scripts that run a real Kubernetes; empty
+	// without one.
+	reference string
 
 	dir    string // for everything of one run; removed at the end
 	report *report
@@ -39,7 +42,7 @@ type settings struct {
 
 func main() {
 	var s settings
-	flag.StringVar(&s.parts, "parts", "node,logs,ingest,idle,cluster", "what to measure")
+	flag.StringVar(&s.parts, "parts", "node,logs,ingest,idle,cluster,pods", "what to measure")
 	flag.StringVar(&s.bin, "bin", "bin", "folder of lubberline and lubberline-collector")
 	flag.IntVar(&s.repeat, "repeat", 3, "runs of the parts that are short; the median is shown")
 	flag.DurationVar(&s.seconds, "time", 25*time.Second, "length of the measurements of running programs")
@@ -50,6 +53,7 @@ func main() {
 	flag.IntVar(&s.files, "files", 20, "log files")
 	flag.IntVar(&s.records, "records", 1_000_000, "log records of the part ingest")
 	flag.IntVar(&s.samples, "samples", 3_000_000, "samples of the part ingest")
+	flag.StringVar(&s.reference, "reference", "", "folder of the scripts that run a real Kubernetes")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -67,7 +71,7 @@ type part struct {
 }
 
 func parts() []part {
-	return []part{{"node", node}, {"logs", logs}, {"ingest", ingest}, {"idle", idle}, {"cluster", cluster}}
+	return []part{{"node", node}, {"logs", logs}, {"ingest", ingest}, {"idle", idle}, {"cluster", cluster}, {"pods", pods}}
 }
 
 func run(ctx context.Context, s *settings) (err error) {

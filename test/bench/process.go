@@ -66,20 +66,22 @@ func (p *process) alive() error {
 }
 
 // cpu is the user and system time the program has used.
-func (p *process) cpu() (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+func (p *process) cpu() (time.Duration, error) { return cpuTime(p.cmd.Process.Pid) }
+
+func cpuTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	if len(fields) < 13 {
-		return 0, fmt.Errorf("stat of %s: %q", p.name, text)
+		return 0, fmt.Errorf("stat of process %d: %q", pid, text)
 	}
 	var ticks int
 	for _, f := range fields[11:13] {
 		n, err := strconv.Atoi(f)
 		if err != nil {
-			return 0, fmt.Errorf("stat of %s: %w", p.name, err)
+			return 0, fmt.Errorf("stat of process %d: %w", pid, err)
 		}
 		ticks += n
 	}
@@ -88,8 +90,10 @@ func (p *process) cpu() (time.Duration, error) {
 
 // memory is a figure of /proc/PID/status in MiB: VmRSS, or VmHWM for the most
 // it has ever been.
-func (p *process) memory(field string) (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+func (p *process) memory(field string) (float64, error) { return memoryOf(p.cmd.Process.Pid, field) }
+
+func memoryOf(pid int, field string) (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
@@ -99,7 +103,7 @@ func (p *process) memory(field string) (float64, error) {
 			return float64(kib) / 1024, err
 		}
 	}
-	return 0, fmt.Errorf("status of %s: no %s", p.name, field)
+	return 0, fmt.Errorf("status of process %d: no %s", pid, field)
 }
 
 // use is what a program needed during a measurement.
