@@ -167,6 +167,9 @@ func (r *run) announce(ctx context.Context) {
 func (r *run) tellCosts(ctx context.Context) {
 	findings := doctor.Examine(ctx, doctor.Options{DataDir: r.cfg.DataDir, Sockets: r.cfg.Collector.Runtimes.Sockets()})
 	for _, f := range findings {
+		if f.Check == "runtimes" && r.cluster.app != nil {
+			continue // ours is just being started
+		}
 		if f.Status != doctor.OK {
 			r.steps.say("         %s: %s", f.Seen, f.Means)
 		}
@@ -175,11 +178,20 @@ func (r *run) tellCosts(ctx context.Context) {
 
 func (r *run) suggestions() []string {
 	base := "http://" + r.aggregator.HTTPAddr().String()
-	return []string{
+	var pods []string
+	if r.cluster.app != nil {
+		pods = []string{
+			"  export KUBECONFIG=" + KubeconfigLink,
+			"  lubberline images build-busybox",
+			"  kubectl run hello --image=busybox:1 -- sh -c 'while date; do sleep 1; done'",
+			"  kubectl get pods -o wide; kubectl logs -f hello; kubectl top pods",
+		}
+	}
+	return append(pods,
 		fmt.Sprintf("  curl -s %s/api/v1/model/namespaces/docker/pods/", base),
 		fmt.Sprintf("  curl -s '%s/api/v1/logs?text=error&format=text'", base),
 		fmt.Sprintf("  curl -s '%s/api/v1/query?query=topk(5,rate(container_cpu_usage_seconds_total[1m]))'", base),
-	}
+	)
 }
 
 func makeAbsolute(path *string) error {
