@@ -55,6 +55,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 //     right image and as many ready pods as wanted, and no annotation.
 func TestSimulation(t *testing.T) {
 	const runs = 150
+	t.Attr("runs", fmt.Sprint(runs*len(kindsOfUpdate())))
 	for _, kind := range kindsOfUpdate() {
 		t.Run(kind.name, func(t *testing.T) {
 			t.Parallel()

@@ -348,6 +348,7 @@ func TestSimulation(t *testing.T) {
 		runs = 200
 	}
 	const shards = 4
+	t.Attr("runs", fmt.Sprint(runs))
 	for shard := range shards {
 		t.Run(fmt.Sprintf("shard%d", shard), func(t *testing.T) {
 			t.Parallel()

@@ -63,6 +63,7 @@ func TestSimulation(t *testing.T) {
 		require.NoError(t, err)
 		runs = first + 1
 	}
+	t.Attr("runs", fmt.Sprint(runs-first))
 	for seed := first; seed < runs; seed++ {
 		synctest.Test(t, func(t *testing.T) {
 			defer func() {

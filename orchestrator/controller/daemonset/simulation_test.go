@@ -31,6 +31,7 @@ import (
 //     and the status says so.
 func TestSimulation(t *testing.T) {
 	const runs = 500
+	t.Attr("runs", fmt.Sprint(runs))
 	for seed := range uint64(runs) {
 		newSimulation(t, seed).run()
 	}

@@ -33,6 +33,7 @@ import (
 //     highest revision, the history is within its limit, and the status says so.
 func TestSimulation(t *testing.T) {
 	const runs = 500
+	t.Attr("runs", fmt.Sprint(runs))
 	for seed := range uint64(runs) {
 		newSimulation(t, seed).run()
 	}

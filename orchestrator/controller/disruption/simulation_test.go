@@ -25,6 +25,7 @@ import (
 //   - Converged: in the end the status is what the pods are, whatever happened.
 func TestSimulation(t *testing.T) {
 	const runs = 300
+	t.Attr("runs", fmt.Sprint(runs))
 	for seed := range uint64(runs) {
 		newSimulation(t, seed).run()
 	}

@@ -25,6 +25,7 @@ import (
 //   - Quiet: what is as it should be is not written again.
 func TestSimulation(t *testing.T) {
 	const runs = 250
+	t.Attr("runs", fmt.Sprint(runs))
 	for seed := range uint64(runs) {
 		newSimulation(t, seed).run()
 	}

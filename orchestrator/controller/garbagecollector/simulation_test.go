@@ -222,7 +222,9 @@ func (s *simulation) checkEnd() {
 }
 
 func TestRandomOwnersAndDeletions(t *testing.T) {
-	for seed := range uint64(3000) {
+	const runs = 3000
+	t.Attr("runs", fmt.Sprint(runs))
+	for seed := range uint64(runs) {
 		s := newSimulation(t, seed)
 		s.w.failing = []float64{0, 0.05, 0.3}[seed%3]
 		for range 150 {

@@ -171,7 +171,9 @@ func (s *simulation) deleted() []string {
 }
 
 func TestRandomNamespaces(t *testing.T) {
-	for seed := range uint64(600) {
+	const runs = 600
+	t.Attr("runs", fmt.Sprint(runs))
+	for seed := range uint64(runs) {
 		s := newSimulation(t, seed)
 		for range 200 {
 			s.act()

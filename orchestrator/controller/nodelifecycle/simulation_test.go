@@ -26,6 +26,7 @@ import (
 //     nodes that were never silent still are.
 func TestSimulation(t *testing.T) {
 	const runs = 150
+	t.Attr("runs", fmt.Sprint(runs))
 	for seed := range uint64(runs) {
 		newSimulation(t, seed).run()
 	}

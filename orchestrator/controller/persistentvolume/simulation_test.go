@@ -28,6 +28,7 @@ import (
 //     gone, as their policy says.
 func TestSimulation(t *testing.T) {
 	const runs = 300
+	t.Attr("runs", fmt.Sprint(runs))
 	bound, gone := 0, 0
 	for seed := range uint64(runs) {
 		s := newSimulation(t, seed)

@@ -20,6 +20,7 @@ import (
 //     being deleted and has no node, and no more ended ones than the threshold.
 func TestSimulation(t *testing.T) {
 	const runs = 300
+	t.Attr("runs", fmt.Sprint(runs))
 	for seed := range uint64(runs) {
 		simulate(t, seed)
 	}

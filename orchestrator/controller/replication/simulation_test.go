@@ -27,6 +27,7 @@ import (
 //   - Converged: in the end every owner has the wanted pods and says so.
 func TestSimulation(t *testing.T) {
 	const runs = 500
+	t.Attr("runs", fmt.Sprint(2*runs))
 	for _, kind := range []string{"ReplicationController", "ReplicaSet"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()

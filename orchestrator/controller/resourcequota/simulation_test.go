@@ -233,7 +233,9 @@ func (s *simulation) act() {
 }
 
 func TestRandomPods(t *testing.T) {
-	for seed := range uint64(1000) {
+	const runs = 1000
+	t.Attr("runs", fmt.Sprint(runs))
+	for seed := range uint64(runs) {
 		s := newSimulation(t, seed)
 		s.failing = []float64{0, 0.3}[seed%2]
 		for range 250 { // 4 s, so that nothing is postponed for too long

@@ -144,7 +144,9 @@ func simulate(t *testing.T, seed uint64) {
 }
 
 func TestRandomNamespaces(t *testing.T) {
-	for seed := range uint64(12) {
+	const runs = 12
+	t.Attr("runs", fmt.Sprint(runs))
+	for seed := range uint64(runs) {
 		synctest.Test(t, func(t *testing.T) { simulate(t, seed) })
 	}
 }

@@ -160,7 +160,9 @@ func replace(tx *knftables.Transaction, name, key, value string) {
 // step the kernel holds what is wanted, and at the end that is what a plan of
 // everything from nothing says.
 func TestSimulation(t *testing.T) {
-	for seed := range uint64(6) {
+	const runs = 6
+	t.Attr("runs", fmt.Sprint(runs))
+	for seed := range uint64(runs) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { simulate(t, rand.New(rand.NewPCG(seed, 1))) })
 	}
 }
