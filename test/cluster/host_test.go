@@ -146,14 +146,17 @@ func (h *host) clean() error {
 	err := h.end()
 	ctx, cancel := context.WithTimeout(context.Background(), cleanBound)
 	defer cancel()
+	cfg := h.config()
+	programs, missing := program.Path("runtime")
+	cfg.Runtime.Programs = programs
 	removed := h.do(func() error {
-		return orchestrator.Remove(ctx, h.config(), filepath.Join(h.data(), "orchestrator"), slog.New(slog.DiscardHandler))
+		return orchestrator.Remove(ctx, cfg, filepath.Join(h.data(), "orchestrator"), slog.New(slog.DiscardHandler))
 	})
-	groups, _ := filepath.Glob("/sys/fs/cgroup/*" + h.config().Runtime.CgroupRoot)
+	groups, _ := filepath.Glob("/sys/fs/cgroup/*" + cfg.Runtime.CgroupRoot)
 	for _, group := range groups {
 		removed = errors.Join(removed, os.Remove(group))
 	}
-	return errors.Join(err, removed, os.RemoveAll(h.dir))
+	return errors.Join(err, missing, removed, os.RemoveAll(h.dir))
 }
 
 // fatal is an error that no waiting mends.

@@ -84,18 +84,26 @@ func (f *fleet) pods() (all []pod) {
 // address.
 func (f *fleet) reachEachOther(pods []pod) {
 	f.t.Helper()
+	service := f.kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
 	for _, from := range pods {
 		for _, to := range pods {
 			require.NoError(f.t, until(func() error {
-				out, err := f.try("exec", from.name, "--", "wget", "-T", "2", "-qO-", "http://"+to.address+":8080/cgi-bin/who")
-				if err == nil && strings.TrimSpace(out) != from.address {
+				out, err := f.try("exec", from.name, "--", "timeout", "5", "wget", "-qO-", "http://"+to.address+":8080/cgi-bin/who")
+				if err == nil && !strings.HasSuffix(strings.Trim(out, "[]\n"), ":"+from.address) {
 					return fatal{fmt.Errorf("%v asks %v and is seen as %s", from, to, out)}
 				}
 				return err
 			}))
 		}
 		require.NoError(f.t, until(func() error {
-			_, err := f.try("exec", from.name, "--", "wget", "-T", "2", "-qO-", "http://web/cgi-bin/who")
+			_, err := f.try("exec", from.name, "--", "timeout", "5", "wget", "-qO-", "http://"+service+"/cgi-bin/who")
+			return err
+		}), "a service by its address")
+		require.NoError(f.t, until(func() error {
+			out, err := f.try("exec", from.name, "--", "nslookup", "web.default.svc.cluster.local")
+			if err == nil && !strings.Contains(out, service) {
+				return fmt.Errorf("%s is not %s", out, service)
+			}
 			return err
 		}), "a service by its name")
 	}
