@@ -44,6 +44,9 @@ type NetworkConfig struct {
 	Node netip.Prefix `yaml:"node"`
 	// Services holds the cluster IPs; the first is the API's, the tenth the DNS'.
 	Services netip.Prefix `yaml:"services"`
+	// LoadBalancerPool has the addresses of services of type LoadBalancer; empty
+	// gives them those of the nodes.
+	LoadBalancerPool []netip.Prefix `yaml:"load_balancer_pool"`
 	// Domain is the DNS domain of services.
 	Domain string `yaml:"domain"`
 }
@@ -139,6 +142,14 @@ func (n *NetworkConfig) validate() error {
 	}
 	if n.Pods.Overlaps(n.Services) {
 		fail("services: %s: overlaps network.pods %s", n.Services, n.Pods)
+	}
+	for i, prefix := range n.LoadBalancerPool {
+		switch {
+		case !prefix.IsValid() || !prefix.Addr().Is4():
+			fail("load_balancer_pool[%d]: %q: want an IPv4 network", i, prefix)
+		case prefix.Overlaps(n.Pods) || prefix.Overlaps(n.Services):
+			fail("load_balancer_pool[%d]: %s: overlaps network.pods %s or network.services %s", i, prefix, n.Pods, n.Services)
+		}
 	}
 	if n.Domain == "" {
 		fail("domain: missing")

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"net"
+	"strconv"
 
 	"k8s.io/client-go/tools/record"
 
@@ -20,9 +22,21 @@ func (a *App) buildWorkloads() error {
 		Client: a.client, Informers: a.server.Informers(),
 		Events: func(component string) record.EventRecorder { return a.events.of(component, "") },
 		Logger: a.logger("controllers"), Registerer: a.o.Registerer,
+		LoadBalancerPool: a.cfg.Network.LoadBalancerPool, NodePorts: a.cfg.nodePorts(),
 	})
 	for _, c := range all {
 		a.parts = append(a.parts, part{c.Name, runFunc(c.Run)})
 	}
 	return err
+}
+
+// nodePorts are the TCP ports on the nodes' addresses that no service may take.
+func (c *Config) nodePorts() []int32 {
+	ports := []int32{int32(c.KubeletPort), int32(c.LogsPort)}
+	if _, text, err := net.SplitHostPort(c.API); err == nil {
+		if port, err := strconv.ParseUint(text, 10, 16); err == nil {
+			ports = append(ports, int32(port))
+		}
+	}
+	return ports
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +17,7 @@ import (
 	"github.com/lubberline/lubberline/orchestrator/controller/deployment"
 	"github.com/lubberline/lubberline/orchestrator/controller/disruption"
 	"github.com/lubberline/lubberline/orchestrator/controller/endpoints"
+	"github.com/lubberline/lubberline/orchestrator/controller/loadbalancer"
 	"github.com/lubberline/lubberline/orchestrator/controller/nodelifecycle"
 	"github.com/lubberline/lubberline/orchestrator/controller/persistentvolume"
 	"github.com/lubberline/lubberline/orchestrator/controller/podgc"
@@ -34,6 +36,10 @@ type Options struct {
 	NodeGracePeriod time.Duration
 	// EndedPods is how many pods that have ended are kept; 0 is 12,500.
 	EndedPods int
+	// LoadBalancerPool has the addresses of services of type LoadBalancer; empty
+	// gives them those of the nodes, without the TCP ports NodePorts.
+	LoadBalancerPool []netip.Prefix
+	NodePorts        []int32
 }
 
 // Named is a controller with its name. Run works until its context ends.
@@ -66,6 +72,9 @@ func All(o Options) ([]Named, error) {
 		}},
 		{"endpoint-controller", func(log *slog.Logger, events record.EventRecorder) (runner, error) {
 			return endpoints.New(endpoints.Options{Client: o.Client, Informers: o.Informers, Events: events, Logger: log, Registerer: o.Registerer})
+		}},
+		{"service-controller", func(log *slog.Logger, events record.EventRecorder) (runner, error) {
+			return loadbalancer.New(loadbalancer.Options{Client: o.Client, Informers: o.Informers, Events: events, Logger: log, Registerer: o.Registerer, Pool: o.LoadBalancerPool, NodePorts: o.NodePorts})
 		}},
 		{"disruption-controller", func(log *slog.Logger, events record.EventRecorder) (runner, error) {
 			return disruption.New(disruption.Options{Client: o.Client, Informers: o.Informers, Events: events, Logger: log, Registerer: o.Registerer})
