@@ -54,7 +54,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 //   - Converged: in the end there is one controller, of the right name, with the
 //     right image and as many ready pods as wanted, and no annotation.
 func TestSimulation(t *testing.T) {
-	const runs = 150
+	const runs = 60
 	t.Attr("runs", fmt.Sprint(runs*len(kindsOfUpdate())))
 	for _, kind := range kindsOfUpdate() {
 		t.Run(kind.name, func(t *testing.T) {
