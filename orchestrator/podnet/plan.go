@@ -28,10 +28,10 @@ func hardware(pods netip.Prefix) net.HardwareAddr {
 	return append(net.HardwareAddr{0x0a, 0x6c}, address[:]...)
 }
 
-// peers are the nodes that have both a range and an address, without ourselves.
+// peersOf are the nodes that have both a range and an address, without ourselves.
 // Where two nodes claim addresses, the older has them: a node may write its own
 // object, and must not be able to take another's pods away.
-func peers(self string, own netip.Prefix, nodes []*corev1.Node) []Peer {
+func peersOf(self string, own netip.Prefix, nodes []*corev1.Node) []Peer {
 	nodes = slices.Clone(nodes)
 	slices.SortFunc(nodes, func(a, b *corev1.Node) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))

@@ -144,7 +144,7 @@ func (n *Network) reconcile() {
 		n.report("nodes", err)
 		return
 	}
-	result, err := n.kernel.apply(peers(n.o.Node, n.o.Own.Masked(), nodes))
+	result, err := n.kernel.apply(peersOf(n.o.Node, n.o.Own.Masked(), nodes))
 	n.metrics.show(result)
 	n.report("routes to other nodes", err)
 	if result.changes > 0 {
