@@ -51,7 +51,7 @@ func (a *App) buildPodNetwork() error {
 	if err != nil {
 		return err
 	}
-	a.parts = append(a.parts, part{"node addresses", ranges})
+	a.parts = append(a.parts, part{"node addresses", ranges}, part{"token cleaner", &join.Cleaner{Client: a.client, Logger: a.logger("tokens")}})
 	o := podnet.Options{
 		Informers: a.server.Informers(), Node: a.o.Node, Pods: n.Pods, Own: n.Node, Bridge: n.Bridge, Table: n.translation(),
 		Logger: a.logger("podnet"), Registerer: a.o.Registerer,

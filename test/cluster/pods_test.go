@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,7 +86,13 @@ func (f *fleet) pods() (all []pod) {
 func (f *fleet) reachEachOther(pods []pod) {
 	f.t.Helper()
 	service := f.kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
+	world := f.world()
 	for _, from := range pods {
+		out, err := f.try("exec", from.name, "--", "timeout", "5", "wget", "-qO-", "http://"+world)
+		require.NoError(f.t, err, "what is outside")
+		require.Equal(f.t, f.host(from.node).address, out, "outside pods have their node's address")
+		_, err = f.try("exec", from.name, "--", "sh", "-c", "echo | timeout 5 nc $KUBERNETES_SERVICE_HOST 443")
+		require.NoError(f.t, err, "the API by its service")
 		for _, to := range pods {
 			require.NoError(f.t, until(func() error {
 				out, err := f.try("exec", from.name, "--", "timeout", "5", "wget", "-qO-", "http://"+to.address+":8080/cgi-bin/who")
@@ -107,6 +114,31 @@ func (f *fleet) reachEachOther(pods []pod) {
 			return err
 		}), "a service by its name")
 	}
+}
+
+// world is a server outside of the cluster that tells who asks.
+func (f *fleet) world() (address string) {
+	f.t.Helper()
+	require.NoError(f.t, f.hub.do(func() error {
+		l, err := net.Listen("tcp4", "0.0.0.0:0") // of the hub, whoever accepts
+		if err != nil {
+			return err
+		}
+		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			host, _, _ := net.SplitHostPort(r.RemoteAddr)
+			_, _ = io.WriteString(w, host)
+		})}
+		go func() { _ = server.Serve(l) }()
+		f.t.Cleanup(func() { _ = server.Close() })
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		address = net.JoinHostPort(hubAddress(77), port)
+		return err
+	}))
+	return address
+}
+
+func (f *fleet) host(name string) *host {
+	return f.hosts[slices.IndexFunc(f.hosts, func(h *host) bool { return h.name == name })]
 }
 
 // answer has the nodes' own API asked.
