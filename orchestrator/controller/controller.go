@@ -17,6 +17,7 @@ import (
 	"github.com/lubberline/lubberline/orchestrator/controller/deployment"
 	"github.com/lubberline/lubberline/orchestrator/controller/disruption"
 	"github.com/lubberline/lubberline/orchestrator/controller/endpoints"
+	"github.com/lubberline/lubberline/orchestrator/controller/ephemeralvolume"
 	"github.com/lubberline/lubberline/orchestrator/controller/loadbalancer"
 	"github.com/lubberline/lubberline/orchestrator/controller/nodelifecycle"
 	"github.com/lubberline/lubberline/orchestrator/controller/persistentvolume"
@@ -84,6 +85,9 @@ func All(o Options) ([]Named, error) {
 		}},
 		{"persistentvolume-controller", func(log *slog.Logger, events record.EventRecorder) (runner, error) {
 			return persistentvolume.New(persistentvolume.Options{Client: o.Client, Informers: o.Informers, Events: events, Logger: log, Registerer: o.Registerer})
+		}},
+		{"ephemeral-volume-controller", func(log *slog.Logger, events record.EventRecorder) (runner, error) {
+			return ephemeralvolume.New(ephemeralvolume.Options{Client: o.Client, Informers: o.Informers, Events: events, Logger: log, Registerer: o.Registerer})
 		}},
 		{"pod-garbage-collector", func(log *slog.Logger, _ record.EventRecorder) (runner, error) {
 			return podgc.New(podgc.Options{Client: o.Client, Informers: o.Informers, Logger: log, Registerer: o.Registerer, Threshold: o.EndedPods})

@@ -21,7 +21,7 @@ func TestVolumes(t *testing.T) {
 	t.Run("at once", func(t *testing.T) {
 		for name, scenario := range map[string]func(*kube){
 			"retained": retainedVolume, "immediate": immediateVolume, "static": staticVolume, "reserved": reservedVolume,
-			"in use": claimInUse, "unbound": unboundClaim, "quota": storageQuota, "memory": memoryVolume, "refused": refusedVolumes,
+			"in use": claimInUse, "unbound": unboundClaim, "quota": storageQuota, "memory": memoryVolume, "refused": refusedVolumes, "ephemeral": ephemeralVolume,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -260,6 +260,18 @@ func memoryVolume(k *kube) {
 	}
 	require.Contains(k.t, k.jsonpath("{.status.containerStatuses[0].state.terminated}", "pod", "both")+k.run("logs", "both"), "OOMKilled")
 	require.Regexp(k.t, `tmpfs +65536 `, k.run("logs", "full"), "the volume is no larger than the limit")
+}
+
+// ephemeralVolume: a claim that comes and goes with its pod.
+func ephemeralVolume(k *kube) {
+	k.create(fmt.Sprintf(`---
+{apiVersion: v1, kind: Pod, metadata: {name: one}, spec: {terminationGracePeriodSeconds: 1,
+  containers: [{name: main, image: %q, command: [sh, -c, %q], volumeMounts: [{name: scratch, mountPath: /data}]}],
+  volumes: [{name: scratch, ephemeral: {volumeClaimTemplate: {spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}}}}]}}`, image, "echo x >/data/file; "+idle))
+	k.ready("one")
+	volume := k.jsonpath("{.spec.volumeName}", "pvc", "one-scratch")
+	k.run("delete", "pod", "one")
+	k.run("wait", "--for=delete", "pvc/one-scratch", "pv/"+volume, "--timeout=60s")
 }
 
 // refusedVolumes are those that a folder cannot be.

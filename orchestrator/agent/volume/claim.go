@@ -12,14 +12,18 @@ import (
 	"github.com/lubberline/lubberline/orchestrator/agent/worker"
 )
 
-// setUpClaim finds the volume that the claim is bound to.
-func (m *Manager) setUpClaim(ctx context.Context, pod *corev1.Pod, name string, readOnly bool) (worker.Mounted, error) {
+// setUpClaim finds the volume that the claim is bound to. own: the claim must have
+// been made for this pod.
+func (m *Manager) setUpClaim(ctx context.Context, pod *corev1.Pod, name string, readOnly, own bool) (worker.Mounted, error) {
 	wrap := func(err error) (worker.Mounted, error) {
 		return worker.Mounted{}, fmt.Errorf("error processing PVC %s/%s: %w", pod.Namespace, name, err)
 	}
 	claim, err := m.o.Client.CoreV1().PersistentVolumeClaims(pod.Namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return wrap(fmt.Errorf("failed to fetch PVC from API server: %w", err))
+	}
+	if own && !metav1.IsControlledBy(claim, pod) {
+		return wrap(fmt.Errorf("PVC %s/%s was not created for pod %s/%s (pod is not owner)", pod.Namespace, name, pod.Namespace, pod.Name))
 	}
 	if err := checkClaim(claim); err != nil {
 		return wrap(err)

@@ -25,9 +25,9 @@ func (m *Manager) setUp(ctx context.Context, p *podVolumes, v *corev1.Volume) (w
 	case v.HostPath != nil:
 		return worker.Mounted{HostPath: v.HostPath.Path}, checkHostPath(v.HostPath)
 	case v.PersistentVolumeClaim != nil:
-		return m.setUpClaim(ctx, p.pod, v.PersistentVolumeClaim.ClaimName, v.PersistentVolumeClaim.ReadOnly)
+		return m.setUpClaim(ctx, p.pod, v.PersistentVolumeClaim.ClaimName, v.PersistentVolumeClaim.ReadOnly, false)
 	case v.Ephemeral != nil:
-		return m.setUpClaim(ctx, p.pod, p.pod.Name+"-"+v.Name, false)
+		return m.setUpClaim(ctx, p.pod, p.pod.Name+"-"+v.Name, false, true)
 	}
 	c, err := newContent(p, v)
 	if err != nil {

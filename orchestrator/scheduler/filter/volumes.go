@@ -125,6 +125,9 @@ func canProvision(s *snapshot.Snapshot, claim *v1.PersistentVolumeClaim, n *snap
 	if class == nil || class.Provisioner == storageclass.NoProvisioner || !storageclass.Allows(class, n.Object) {
 		return false
 	}
+	if class.Provisioner == storageclass.LocalPathProvisioner && n.Object.Annotations[storageclass.FolderAnnotation] == "" {
+		return false
+	}
 	selected := claim.Annotations[storageclass.SelectedNode]
 	return selected == "" || selected == n.Name
 }
