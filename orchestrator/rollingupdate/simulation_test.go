@@ -28,20 +28,30 @@ func TestKilledAtEveryStep(t *testing.T) {
 	for _, kind := range kindsOfUpdate() {
 		t.Run(kind.name, func(t *testing.T) {
 			t.Parallel()
-			for write := 1; ; write++ {
-				killed := false
-				for _, when := range []moment{before, after} {
-					s := newSimulation(t, kind, uint64(write))
-					s.kill = map[int]moment{write: when}
-					s.run(0)
-					killed = killed || s.killed > 0
-				}
-				if !killed {
-					require.Greater(t, write, 5)
-					return // there is no such write any more
-				}
+			if !kind.turn {
+				require.Greater(t, killAtEach(t, kind, 0), 5)
+				return
+			}
+			for _, turnAt := range []int{1, 4, 7, 10} {
+				require.Greater(t, killAtEach(t, kind, turnAt), 1)
 			}
 		})
+	}
+}
+
+// killAtEach returns how many writes there were.
+func killAtEach(t *testing.T, kind updateKind, turnAt int) int {
+	for write := 1; ; write++ {
+		killed := false
+		for _, when := range []moment{before, after} {
+			s := newSimulation(t, kind, uint64(write))
+			s.kill, s.turnAt = map[int]moment{write: when}, turnAt
+			s.run(0)
+			killed = killed || s.killed > 0
+		}
+		if !killed {
+			return write - 1
+		}
 	}
 }
 
@@ -61,7 +71,7 @@ func TestSimulation(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(runs) {
 				s := newSimulation(t, kind, seed)
-				s.deaths = s.Chance(.3)
+				s.deaths, s.turnAt = s.Chance(.3), 1+s.Rand.IntN(12)
 				s.Faults = simtest.Faults{Refused: .1 * s.Rand.Float64(), Lost: .1 * s.Rand.Float64(), Conflict: .2 * s.Rand.Float64()}
 				s.run(.05 * s.Rand.Float64())
 			}
@@ -128,6 +138,7 @@ type simulation struct {
 	dead         bool // a pod has died and is not replaced yet
 	fewest, most int
 	back         bool
+	turnAt       int // the write after which it is rolled back
 }
 
 func newSimulation(t *testing.T, kind updateKind, seed uint64) *simulation {
@@ -230,7 +241,7 @@ func (s *simulation) ready() int {
 
 func (s *simulation) require(ok bool, format string, args ...any) {
 	s.t.Helper()
-	require.True(s.t, ok, "seed %d, kill %v, deaths %v: %s", s.seed, s.kill, s.deaths, fmt.Sprintf(format, args...))
+	require.True(s.t, ok, "seed %d, kill %v, deaths %v, turn at %d: %s", s.seed, s.kill, s.deaths, s.turnAt, fmt.Sprintf(format, args...))
 }
 
 // check is told of every write.
@@ -256,11 +267,10 @@ func (s *simulation) asked() int {
 // each step.
 func (s *simulation) run(mortality float64) {
 	u := s.updater()
-	turnAt := 1 + int(s.seed)%12
 	for i := 0; u != nil; i++ {
 		s.require(i < 100_000, "Converged: the update does not end")
 		s.disturb()
-		if s.kind.turn && !s.back && s.writes >= turnAt && s.canTurn() {
+		if s.kind.turn && !s.back && s.writes >= s.turnAt && s.canTurn() {
 			s.turnBack()
 			u = s.updater()
 		}
