@@ -97,7 +97,7 @@ func configuration(k *kube) {
 	context := strings.TrimSpace(k.run("config", "current-context"))
 	require.NotEmpty(k.t, context)
 	own := filepath.Join(k.t.TempDir(), "config")
-	data, err := os.ReadFile(k.m.kubeconfig)
+	data, err := os.ReadFile(k.m.Kubeconfig)
 	require.NoError(k.t, err)
 	require.NoError(k.t, os.WriteFile(own, data, 0o600))
 	k.run("config", "set-context", context, "--namespace="+k.ns, "--kubeconfig="+own)
@@ -135,7 +135,7 @@ func tokens(k *kube) {
 // withoutUser is a kubeconfig that names the cluster alone.
 func withoutUser(k *kube) string {
 	path := filepath.Join(k.t.TempDir(), "config")
-	data, err := os.ReadFile(k.m.kubeconfig)
+	data, err := os.ReadFile(k.m.Kubeconfig)
 	require.NoError(k.t, err)
 	require.NoError(k.t, os.WriteFile(path, data, 0o600))
 	for user := range strings.FieldsSeq(k.run("config", "get-users", "--kubeconfig="+path)) {

@@ -20,6 +20,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	single "github.com/lubberline/lubberline/test/machine"
 )
 
 const (
@@ -86,7 +88,7 @@ func TestCrashesTouchNoPod(t *testing.T) {
 			m.describe(t)
 		}
 	})
-	conn, err := grpc.NewClient("unix://"+m.socket(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient("unix://"+m.Socket(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)
 	t.Cleanup(func() { conn.Close() })
 	c.cri = cri.NewRuntimeServiceClient(conn)
@@ -137,14 +139,14 @@ func (c *crashes) round(what string, kill func()) {
 func (c *crashes) killProgram() {
 	c.t.Helper()
 	c.m.Kill()
-	require.NoError(c.t, c.m.start())
+	require.NoError(c.t, c.m.Start())
 }
 
 // killRuntime kills containerd; lubberline starts it again.
 func (c *crashes) killRuntime() {
 	c.t.Helper()
 	var daemon struct{ PID int }
-	file := filepath.Join(filepath.Dir(c.m.socket()), "containerd.pid")
+	file := filepath.Join(filepath.Dir(c.m.Socket()), "containerd.pid")
 	data, err := os.ReadFile(file)
 	require.NoError(c.t, err)
 	require.NoError(c.t, json.Unmarshal(data, &daemon))
@@ -241,7 +243,7 @@ func (c *crashes) linesOnce() {
 			}
 			n, err := complete(lines, one.pod)
 			if err != nil {
-				return fatal{err}
+				return single.Fatal{Err: err}
 			}
 			if n <= last {
 				return fmt.Errorf("%d lines, not more than %d", n, last)

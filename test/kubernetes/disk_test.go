@@ -17,14 +17,14 @@ import (
 func TestAFullDisk(t *testing.T) {
 	peers.RequireReal(t)
 	m := newMachine(1)
-	m.disk = 1 << 30
-	t.Cleanup(func() { require.NoError(t, m.clean()) })
-	require.NoError(t, m.boot())
+	m.Disk = 1 << 30
+	t.Cleanup(func() { require.NoError(t, m.Clean()) })
+	require.NoError(t, m.Boot())
 	k := ours(t, m)
 	k.create(pod("early", counting))
 	k.ready("early")
 
-	fill(t, filepath.Join(m.dir, "d"), 48<<20)
+	fill(t, filepath.Join(m.Dir, "d"), 48<<20)
 	k.becomes("True", `{.status.conditions[?(@.type=="DiskPressure")].status}`, "node", node)
 	k.shows("node.kubernetes.io/disk-pressure", "get", "node", node, "-o", "jsonpath={.spec.taints}")
 

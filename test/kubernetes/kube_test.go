@@ -61,7 +61,7 @@ func (k *kube) command(args ...string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(context.Background(), commandBound)
 	k.t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, k.path, append([]string{"--namespace", k.ns}, args...)...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+k.m.kubeconfig, "HOME="+k.home, "EDITOR=false")
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+k.m.Kubeconfig, "HOME="+k.home, "EDITOR=false")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	single "github.com/lubberline/lubberline/test/machine"
 	"github.com/lubberline/lubberline/test/peers"
 )
 
@@ -32,13 +33,13 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", atOnce); err != nil {
 		panic(err)
 	}
-	unlock, err := lock()
+	unlock, err := single.Lock("kubernetes")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	code := m.Run()
-	if err := shared.m.clean(); err != nil {
+	if err := shared.m.Clean(); err != nil {
 		fmt.Fprintln(os.Stderr, "clean up:", err)
 		code = 1
 	}
@@ -50,7 +51,7 @@ func TestMain(m *testing.M) {
 func sharedMachine(t *testing.T) *machine {
 	t.Helper()
 	peers.RequireReal(t)
-	shared.once.Do(func() { shared.err = shared.m.boot() })
+	shared.once.Do(func() { shared.err = shared.m.Boot() })
 	require.NoError(t, shared.err)
 	require.False(t, shared.m.Ended(), "the program has ended")
 	return shared.m

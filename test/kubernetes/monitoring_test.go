@@ -170,7 +170,7 @@ func lubberlineLogs(k *kube, args ...string) string {
 	k.t.Helper()
 	path, err := program.Path("lubberline")
 	require.NoError(k.t, err)
-	out, err := exec.Command(path, append([]string{"logs", "--url", k.m.http, "-n", k.ns}, args...)...).CombinedOutput()
+	out, err := exec.Command(path, append([]string{"logs", "--url", k.m.HTTP, "-n", k.ns}, args...)...).CombinedOutput()
 	require.NoError(k.t, err, "%s", out)
 	return string(out)
 }

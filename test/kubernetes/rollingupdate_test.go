@@ -94,7 +94,7 @@ func (k *kube) rollingUpdate(stdin string, args ...string) *exec.Cmd {
 	k.t.Helper()
 	path, err := program.Path("lubberline")
 	require.NoError(k.t, err)
-	cmd := exec.CommandContext(k.t.Context(), path, append([]string{"rolling-update", "--kubeconfig", k.m.kubeconfig, "-n", k.ns}, args...)...)
+	cmd := exec.CommandContext(k.t.Context(), path, append([]string{"rolling-update", "--kubeconfig", k.m.Kubeconfig, "-n", k.ns}, args...)...)
 	cmd.Stdin = strings.NewReader(stdin)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
@@ -116,7 +116,7 @@ func serve(k *kube) *requests {
 	k.t.Helper()
 	path, err := program.Path("lubberline")
 	require.NoError(k.t, err)
-	out, err := exec.CommandContext(k.t.Context(), path, "images", "build-busybox", "--name", nextImage, "--socket", k.m.socket()).CombinedOutput()
+	out, err := exec.CommandContext(k.t.Context(), path, "images", "build-busybox", "--name", nextImage, "--socket", k.m.Socket()).CombinedOutput()
 	require.NoError(k.t, err, string(out))
 	k.create(server("web", image, "1"))
 	k.create(`{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}}`)
@@ -188,7 +188,7 @@ type readyPods struct{ least atomic.Int64 }
 
 func watchReady(k *kube) *readyPods {
 	k.t.Helper()
-	cfg, err := clientcmd.BuildConfigFromFlags("", k.m.kubeconfig)
+	cfg, err := clientcmd.BuildConfigFromFlags("", k.m.Kubeconfig)
 	require.NoError(k.t, err)
 	client, err := clientset.NewForConfig(cfg)
 	require.NoError(k.t, err)

@@ -14,7 +14,7 @@ import (
 // get decodes what the monitoring's API answers.
 func (m *machine) get(path string, into any) error {
 	client := http.Client{Timeout: waitLong}
-	answer, err := client.Get(m.http + path)
+	answer, err := client.Get(m.HTTP + path)
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func dataSurvive(k *kube) {
 	volume := k.jsonpath("{.spec.volumeName}", "pvc", "data")
 	require.Regexp(k.t, volume+` +10Mi +RWO +Delete +Bound +`+k.ns+`/data +local-path`, k.run("get", "pv", volume))
 	folder := k.jsonpath("{.spec.local.path}", "pv", volume)
-	require.Equal(k.t, filepath.Join(k.m.dir, "d/orchestrator/node/volumes", volume), folder)
+	require.Equal(k.t, filepath.Join(k.m.Dir, "d/orchestrator/node/volumes", volume), folder)
 	require.Equal(k.t, node, k.jsonpath("{.spec.nodeAffinity.required.nodeSelectorTerms[0].matchExpressions[0].values[0]}", "pv", volume))
 
 	k.run("delete", "pod", "writer")
@@ -88,7 +88,7 @@ func dataSurvive(k *kube) {
 	k.shows("precious", "logs", "reader")
 
 	k.m.Kill()
-	require.NoError(k.t, k.m.start())
+	require.NoError(k.t, k.m.Start())
 	require.Equal(k.t, "precious\n", k.run("exec", "reader", "--", "cat", "/data/file"))
 	k.run("delete", "pod", "reader")
 	require.Equal(k.t, "Bound", k.jsonpath("{.status.phase}", "pvc", "data"))
