@@ -70,6 +70,9 @@ func New(n int) *Machine {
 // table is the kernel's table of its services.
 func (m *Machine) table() string { return "lubberline-" + m.Network.Bridge }
 
+// Config is the program's configuration file.
+func (m *Machine) Config() string { return filepath.Join(m.Dir, "config.yaml") }
+
 func (m *Machine) cgroup() string { return fmt.Sprintf("/lubbertest-%d", m.number) }
 
 func (m *Machine) configuration() string {
@@ -93,7 +96,7 @@ func (m *Machine) Boot() error {
 	if err := os.MkdirAll(m.Dir, 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(m.Dir, "config.yaml"), []byte(m.configuration()), 0o600); err != nil {
+	if err := os.WriteFile(m.Config(), []byte(m.configuration()), 0o600); err != nil {
 		return err
 	}
 	if err := m.mountDisk(); err != nil {
