@@ -51,7 +51,7 @@ func isReady(pod *v1.Pod) bool {
 // awaitPods watches the selected pods until n of them are as wanted, and no
 // other pod is left.
 func (k *kube) awaitPods(ctx context.Context, selector string, n int, wanted func(*v1.Pod) bool) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	pods := k.client.CoreV1().Pods(v1.NamespaceDefault)
 	for {
