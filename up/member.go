@@ -7,15 +7,13 @@ import (
 	"net/http"
 	"path/filepath"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"k8s.io/klog/v2"
-
 	collector "github.com/lubberline/lubberline/collector/app"
 	"github.com/lubberline/lubberline/lifecycle"
 	"github.com/lubberline/lubberline/logging"
 	orchestrator "github.com/lubberline/lubberline/orchestrator/app"
 	"github.com/lubberline/lubberline/orchestrator/join"
 	"github.com/lubberline/lubberline/version"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // JoinOptions is what `lubberline join` runs with.
@@ -45,7 +43,7 @@ func Join(ctx context.Context, o JoinOptions) error {
 	pipeline := logging.NewPipeline(node)
 	r := &run{cfg: cfg, steps: newSteps(o.Out), node: node, log: logging.New(o.Log, level, pipeline)}
 	r.steps.say("Lubberline %s, data in %s", version.Version, cfg.DataDir)
-	klog.SetSlogLogger(logging.Quiet(logging.Component(r.log, "kubernetes")))
+	logKubernetes(r.log)
 	r.group = lifecycle.New(r.log, closeBound)
 	m, err := r.buildMember(ctx, o)
 	if err != nil {

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/klog/v2"
-
 	aggregator "github.com/lubberline/lubberline/aggregator/app"
 	collector "github.com/lubberline/lubberline/collector/app"
 	"github.com/lubberline/lubberline/doctor"
@@ -72,7 +70,7 @@ func (r *run) start(ctx context.Context, logTo io.Writer, level slog.Level) erro
 	pipeline := logging.NewPipeline(node)
 	r.node, r.log = node, logging.New(logTo, level, pipeline)
 	// The Kubernetes libraries have one logger for the whole process.
-	klog.SetSlogLogger(logging.Quiet(logging.Component(r.log, "kubernetes")))
+	logKubernetes(r.log)
 	r.group = lifecycle.New(r.log, closeBound)
 	if err := r.build(ctx); err != nil {
 		return err
