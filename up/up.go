@@ -69,7 +69,6 @@ func (r *run) start(ctx context.Context, logTo io.Writer, level slog.Level) erro
 	}
 	pipeline := logging.NewPipeline(node)
 	r.node, r.log = node, logging.New(logTo, level, pipeline)
-	// The Kubernetes libraries have one logger for the whole process.
 	logKubernetes(r.log)
 	r.group = lifecycle.New(r.log, closeBound)
 	if err := r.build(ctx); err != nil {
