@@ -124,7 +124,11 @@ func (d *Docker) Run(t testing.TB, args ...string) string {
 // with all its commands on the PATH, and returns the name.
 func (d *Docker) Image(t testing.TB, name string) string {
 	t.Helper()
-	archive, err := busyboxArchive(name, []string{"sh"})
+	tagged := name
+	if !strings.Contains(name, ":") {
+		tagged += ":latest" // an archive must say what docker makes of a bare name
+	}
+	archive, err := busyboxArchive(tagged, []string{"sh"})
 	if err != nil {
 		t.Fatal(err)
 	}
