@@ -140,14 +140,16 @@ func keepObservedGenerations(p, old *corev1.Pod) {
 }
 
 // setPodGrace sets the seconds that a pod has to end: what the client says or
-// else the pod, none where nothing runs.
+// else the pod, none where nothing runs. It is called first with the pod of the
+// watch cache, which may not have been bound there yet, and then with the newest
+// one and the same options: a pod without a node must leave them as they are.
 func setPodGrace(_ context.Context, p *corev1.Pod, options *metav1.DeleteOptions) bool {
-	if options == nil {
+	if options == nil || p.Spec.NodeName == "" {
 		return false
 	}
 	var seconds int64
 	switch {
-	case p.Spec.NodeName == "" || podutil.IsTerminal(p):
+	case podutil.IsTerminal(p):
 	case options.GracePeriodSeconds != nil:
 		seconds = *options.GracePeriodSeconds
 	case p.Spec.TerminationGracePeriodSeconds != nil:
