@@ -95,6 +95,14 @@ func (c *cluster) runtimeSocket() string {
 	return c.app.RuntimeSocket()
 }
 
+// podLogs is where the pods' log files are, empty without pods.
+func (c *cluster) podLogs(cfg *Config) string {
+	if c.app == nil {
+		return ""
+	}
+	return cfg.Orchestrator.Runtime.PodLogs
+}
+
 // announceCluster says when the API answers and when the node takes pods, and
 // leaves links for other commands.
 func (r *run) announceCluster(ctx context.Context) {

@@ -84,7 +84,7 @@ func (r *run) buildMember(ctx context.Context, o JoinOptions) (*orchestrator.Mem
 	r.group.Go("node", m.Run)
 	r.shipTo(identity)
 	r.collector, err = collector.New(collector.Options{
-		Config: r.cfg.Collector, DataDir: filepath.Join(r.cfg.DataDir, "collector"), CRISocket: m.RuntimeSocket(), Logger: r.log,
+		Config: r.cfg.Collector, DataDir: filepath.Join(r.cfg.DataDir, "collector"), CRISocket: m.RuntimeSocket(), PodLogs: r.cfg.Orchestrator.Runtime.PodLogs, Logger: r.log,
 	})
 	if err != nil {
 		return nil, errors.Join(err, closeNow(m))

@@ -113,7 +113,7 @@ func (r *run) build(ctx context.Context) (err error) {
 	r.steps.step("stores open, APIs on http://%s", r.aggregator.HTTPAddr())
 	r.collector, err = collector.New(collector.Options{
 		Config: r.cfg.Collector, DataDir: filepath.Join(r.cfg.DataDir, "collector"),
-		CRISocket: r.cluster.runtimeSocket(), Logger: r.log,
+		CRISocket: r.cluster.runtimeSocket(), PodLogs: r.cluster.podLogs(r.cfg), Logger: r.log,
 	})
 	if err != nil {
 		return errors.Join(err, closeNow(r.aggregator))

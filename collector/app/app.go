@@ -35,7 +35,10 @@ type Options struct {
 	DataDir string
 	// CRISocket is of a container runtime beside those of Config, empty for none.
 	CRISocket string
-	Logger    *slog.Logger
+	// PodLogs is the folder of pods' log files (/var/log/pods on most nodes): they
+	// are all read, whatever is known of their containers. Empty for none.
+	PodLogs string
+	Logger  *slog.Logger
 }
 
 // App is a collector with its listeners bound.
@@ -43,6 +46,7 @@ type App struct {
 	cfg     Config
 	dataDir string
 	cri     string // socket of a further runtime
+	podLogs string
 	node    string
 	log     *slog.Logger
 	metrics *prometheus.Registry
@@ -65,7 +69,7 @@ func New(o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a := &App{
-		cfg: o.Config, dataDir: o.DataDir, cri: o.CRISocket, node: node, log: o.Logger,
+		cfg: o.Config, dataDir: o.DataDir, cri: o.CRISocket, podLogs: o.PodLogs, node: node, log: o.Logger,
 		metrics: prometheus.NewRegistry(), group: lifecycle.New(logging.Component(o.Logger, "collector"), closeBound),
 	}
 	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -42,7 +42,7 @@ func (a *App) buildLogs() error {
 	if a.cfg.Logs.Containers {
 		follow = tailer
 	}
-	known := newNames(a.node, follow, a.logger("logs"))
+	known := newNames(a.node, follow, a.podLogs, a.logger("logs"))
 	a.afterTick = append(a.afterTick, known.observe)
 	if err := a.buildForwardInput(queue, known); err != nil {
 		return err

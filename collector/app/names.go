@@ -20,6 +20,7 @@ type tail interface {
 type names struct {
 	node string
 	tail tail // nil when containers' files are not read
+	pods *podLogs
 	log  *slog.Logger
 
 	tick  uint64
@@ -43,8 +44,9 @@ type container struct {
 	tailed  bool
 }
 
-func newNames(node string, t tail, log *slog.Logger) *names {
-	return &names{node: node, tail: t, log: log, known: map[string]*named{}, containers: map[string]*container{}}
+// newNames makes them; podLogs is the folder of pods' log files, or empty.
+func newNames(node string, t tail, podLogs string, log *slog.Logger) *names {
+	return &names{node: node, tail: t, pods: newPodLogs(podLogs, node, t), log: log, known: map[string]*named{}, containers: map[string]*container{}}
 }
 
 // observe takes note of new identities and of containers that are gone.
@@ -70,6 +72,7 @@ func (n *names) observe(o observation) {
 			n.release(k.identity.ContainerID)
 		}
 	}
+	n.pods.observe(o.time)
 }
 
 // change gives a cgroup its identity, or another one.
@@ -96,14 +99,18 @@ func (n *names) follow(c *container, identity *reading.Identity) {
 	if n.tail == nil || identity.LogPath == "" || identity.Sandbox {
 		return
 	}
+	id, ofPod := n.pods.take(identity.LogPath)
+	if !ofPod {
+		id = identity.ContainerID
+	}
 	err := n.tail.Add(logs.Source{
-		ID: identity.ContainerID, Path: identity.LogPath, Format: identity.LogFormat, Tag: tagOf(c.source), Meta: *c.source,
+		ID: id, Path: identity.LogPath, Format: identity.LogFormat, Tag: tagOf(c.source), Meta: *c.source,
 	})
 	if err != nil {
 		n.log.Warn("the log of a container cannot be read", "container", identity.Name, "file", identity.LogPath, "error", err)
 		return
 	}
-	c.tailed = true
+	c.tailed = !ofPod // a pod's file goes on being read until it is gone
 }
 
 // release takes a cgroup from a container, which is gone with its last one.

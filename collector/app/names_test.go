@@ -44,7 +44,7 @@ func tick(n *names, containers ...*reading.Container) { n.observe(observation{co
 
 func TestContainersComeAndGo(t *testing.T) {
 	tail := &fakeTail{}
-	n := newNames("node-1", tail, slog.New(slog.DiscardHandler))
+	n := newNames("node-1", tail, "", slog.New(slog.DiscardHandler))
 	web := cgroupOf("/docker/1", identity("1", "web"))
 	tick(n, web, cgroupOf("/system.slice/ssh.service", &reading.Identity{}), cgroupOf("/docker/2", nil))
 	require.Equal(t, []string{"add 1 /var/1.log kubernetes.docker.web.web"}, tail.take())
@@ -66,7 +66,7 @@ func TestContainersComeAndGo(t *testing.T) {
 
 func TestRenamedContainer(t *testing.T) {
 	tail := &fakeTail{}
-	n := newNames("node-1", tail, slog.New(slog.DiscardHandler))
+	n := newNames("node-1", tail, "", slog.New(slog.DiscardHandler))
 	tick(n, cgroupOf("/docker/1", identity("1", "web")))
 	tail.take()
 	tick(n, cgroupOf("/docker/1", identity("1", "shop")))
@@ -79,7 +79,7 @@ func TestRenamedContainer(t *testing.T) {
 // The cgroup that goes must not take the log from the one that stays or comes.
 func TestSeveralCgroupsOfOneContainer(t *testing.T) {
 	tail := &fakeTail{}
-	n := newNames("node-1", tail, slog.New(slog.DiscardHandler))
+	n := newNames("node-1", tail, "", slog.New(slog.DiscardHandler))
 	i := identity("1", "web")
 	outer, inner := cgroupOf("/docker/1", i), cgroupOf("/docker/1/init.scope", i)
 	tick(n, outer, inner)
@@ -99,7 +99,7 @@ func TestSeveralCgroupsOfOneContainer(t *testing.T) {
 
 func TestCgroupOfAnotherContainer(t *testing.T) {
 	tail := &fakeTail{}
-	n := newNames("node-1", tail, slog.New(slog.DiscardHandler))
+	n := newNames("node-1", tail, "", slog.New(slog.DiscardHandler))
 	tick(n, cgroupOf("/custom", identity("1", "web")))
 	tail.take()
 	tick(n, cgroupOf("/custom", identity("2", "db")))
@@ -111,7 +111,7 @@ func TestCgroupOfAnotherContainer(t *testing.T) {
 func TestContainersWithoutALogToRead(t *testing.T) {
 	var out strings.Builder
 	tail := &fakeTail{fail: errors.New("format \"x\"")}
-	n := newNames("node-1", tail, slog.New(slog.NewTextHandler(&out, nil)))
+	n := newNames("node-1", tail, "", slog.New(slog.NewTextHandler(&out, nil)))
 	sandbox, silent, bad := identity("1", "pause"), identity("2", "silent"), identity("3", "bad")
 	sandbox.Sandbox, silent.LogPath = true, ""
 	tick(n, cgroupOf("/1", sandbox), cgroupOf("/2", silent), cgroupOf("/3", bad))
@@ -121,7 +121,7 @@ func TestContainersWithoutALogToRead(t *testing.T) {
 	tick(n)
 	require.Empty(t, tail.take(), "only what was added is removed")
 
-	n = newNames("node-1", nil, slog.New(slog.DiscardHandler)) // container logs are switched off
+	n = newNames("node-1", nil, "", slog.New(slog.DiscardHandler)) // container logs are switched off
 	tick(n, cgroupOf("/1", identity("1", "web")))
 	require.NotNil(t, n.Lookup("1"))
 	tick(n)
