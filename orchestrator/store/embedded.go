@@ -44,7 +44,10 @@ func startEmbedded(ctx context.Context, o Options) (*embedded, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := etcdserver.NewServer(cfg)
+	if err := mend(o.Dir, o.Logger); err != nil {
+		return nil, fmt.Errorf("open %s: %w", o.Dir, err)
+	}
+	server, err := newServer(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", o.Dir, err)
 	}
@@ -60,6 +63,16 @@ func startEmbedded(ctx context.Context, o Options) (*embedded, error) {
 	}
 	e.client = v3client.New(server)
 	return e, nil
+}
+
+// newServer makes an error of etcd's panic over files that it cannot use.
+func newServer(cfg config.ServerConfig) (server *etcdserver.EtcdServer, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("etcd: %v", p)
+		}
+	}()
+	return etcdserver.NewServer(cfg)
 }
 
 func serverConfig(o Options) (config.ServerConfig, error) {

@@ -78,41 +78,46 @@ func TestPowerLoss(t *testing.T) {
 			}
 		}
 	})
-	for cut := range 4 {
-		least := int64((cut + 1) * 800) // past the first snapshots
+	for cut := range 8 {
+		least := int64((cut + 1) * 700) // some of them around snapshots of the log
 		require.Eventually(t, func() bool { return acknowledged.Load() > least }, 20*time.Second, time.Millisecond)
 		before := acknowledged.Load()
 		crashed := filepath.Join(t.TempDir(), "etcd")
-		copyAsCut(t, dir, crashed)
+		copyUnderLoad(t, dir, crashed, cut%2 == 0)
 		again := open(t, crashed)
 		answer, err := again.Client.KV.Get(t.Context(), "/k", clientv3.WithPrefix(), clientv3.WithCountOnly())
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, answer.Count, before)
 		require.Equal(t, strings.Repeat("x", 500), value(t, again, fmt.Sprintf("/k%d", before)))
+		_, err = again.Client.Put(t.Context(), "/after", "the cut")
+		require.NoError(t, err)
+		require.Equal(t, "the cut", value(t, again, "/after"))
 		again.Close()
 	}
 	stop()
 	writing.Wait()
 }
 
-// copyAsCut copies the database first and the log of writes last, each file
-// once: that is what lies on a disk whose writes end at some moment, since
-// etcd never needs the database to be newer than its log.
-func copyAsCut(t *testing.T, from, to string) {
+// copyUnderLoad copies the directory while it is written to: the database before
+// the log of writes or after it, as a copying program may happen to.
+func copyUnderLoad(t *testing.T, from, to string, logLast bool) {
 	t.Helper()
-	var logs []string
+	var logs, others []string
 	require.NoError(t, filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return nil //nolint:nilerr // a file that is gone since the listing
-		}
-		if strings.HasSuffix(path, ".wal") {
+		switch {
+		case err != nil || d.IsDir(): // gone since the listing
+		case strings.HasSuffix(path, ".wal"):
 			logs = append(logs, path)
-			return nil
+		default:
+			others = append(others, path)
 		}
-		copyFile(t, from, path, to)
 		return nil
 	}))
-	for _, path := range logs {
+	order := append(logs, others...)
+	if logLast {
+		order = append(others, logs...)
+	}
+	for _, path := range order {
 		copyFile(t, from, path, to)
 	}
 }
