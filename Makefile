@@ -63,8 +63,10 @@ peers: ## install and build what the tests run against: Docker, InfluxDB, Elasti
 	test/peers/install.sh
 	go run ./test/peers/cmd/peers build
 
+# The tests of the whole look at all of the machine, so they run one after the other.
 test: build peers docs-fresh ## every test, against the real peers (root; some minutes)
-	LUBBERLINE_REAL=1 go test -count=1 -timeout 40m $(TEST_FLAGS) ./...
+	LUBBERLINE_REAL=1 go test -count=1 -timeout 40m $(TEST_FLAGS) $$(go list ./... | grep -v '/test/')
+	LUBBERLINE_REAL=1 go test -count=1 -timeout 40m -p 1 $(TEST_FLAGS) ./test/...
 
 unit: compiler ## only the tests that need no peers and no root
 	go test $(TEST_FLAGS) ./...

@@ -199,9 +199,7 @@ func watchEvents(k *kube) {
 	w := k.follow("get", "events", "-w")
 	w.prints("pod/first", 1)
 	k.create(sleeper("one"))
-	for _, text := range []string{"Scheduled", "Pulled", "Created", "Started"} {
-		w.prints(text, 2)
-	}
+	w.prints("pod/one", len([]string{"Scheduled", "Pulled", "Created", "Started"}))
 	require.Regexp(k.t, `\d+s +Normal +Scheduled +pod/one +Successfully assigned `+k.ns+`/one to `+node, w.String())
 	out := k.run("events", "--for", "pod/one", "--types=Normal")
 	require.Contains(k.t, out, "Scheduled")
