@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -20,7 +21,21 @@ import (
 type cluster struct {
 	app     *orchestrator.App // nil where no pods are run
 	metrics *prometheus.Registry
-	stats   atomic.Value // http.Handler of the collector, once it is built
+	stats   atomic.Value  // http.Handler of the collector, once it is built
+	told    chan struct{} // closed when the node's readiness has been announced
+}
+
+// clusterBound is how long the hints wait for the node; the monitoring is ready
+// without it.
+const clusterBound = 20 * time.Second
+
+// awaitCluster waits until the node's readiness has been announced.
+func (r *run) awaitCluster(ctx context.Context) {
+	select {
+	case <-r.cluster.told:
+	case <-time.After(clusterBound):
+	case <-ctx.Done():
+	}
 }
 
 // buildCluster makes the orchestrator, unless it is switched off. Where this
@@ -106,6 +121,7 @@ func (c *cluster) podLogs(cfg *Config) string {
 // announceCluster says when the API answers and when the node takes pods, and
 // leaves links for other commands.
 func (r *run) announceCluster(ctx context.Context) {
+	defer close(r.cluster.told)
 	app := r.cluster.app
 	if app == nil {
 		return

@@ -44,7 +44,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	r := &run{cfg: cfg, steps: newSteps(o.Out)}
+	r := &run{cfg: cfg, steps: newSteps(o.Out), cluster: cluster{told: make(chan struct{})}}
 	r.steps.say("Lubberline %s, data in %s", version.Version, cfg.DataDir)
 	return r.start(ctx, o.Log, level)
 }
@@ -148,6 +148,7 @@ func (r *run) announce(ctx context.Context) {
 		return
 	}
 	r.steps.step("every container of this machine has been read")
+	r.awaitCluster(ctx)
 	r.tellCosts(ctx)
 	r.steps.say("\nReady. Try:\n%s\n", strings.Join(r.suggestions(), "\n"))
 	for r.aggregator.Latest() == nil {
