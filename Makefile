@@ -17,7 +17,7 @@ TEST_FLAGS  ?=
 export GOFLAGS ?= -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build up test unit bench fuzz docs lint fmt clean compiler peers
+.PHONY: help build up test unit bench fuzz openapi docs lint fmt clean compiler peers
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ conformance: build ## upstream Kubernetes' own tests: REFERENCE has the tools, S
 
 fuzz: ## a minute of fuzzing for each parser of outside bytes
 	test/fuzz.sh
+
+openapi: ## generate the OpenAPI definitions, after the Kubernetes libraries were updated
+	go generate ./orchestrator/api/openapi
 
 docs: ## generate docs/metrics.md
 	go run ./catalog/gendocs > docs/metrics.md

@@ -15,7 +15,7 @@ import (
 
 func TestEveryKindIsItsOwnInternalForm(t *testing.T) {
 	s := Scheme()
-	require.Len(t, Versions(s), 11)
+	require.Len(t, Versions(s), 12)
 	for _, version := range Versions(s) {
 		for kind, published := range s.KnownTypes(version) {
 			if published.PkgPath() == "k8s.io/apimachinery/pkg/apis/meta/v1" {

@@ -17,6 +17,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -34,7 +35,7 @@ func groups() []runtime.SchemeBuilder {
 		corev1.SchemeBuilder, appsv1.SchemeBuilder, autoscalingv1.SchemeBuilder,
 		policyv1.SchemeBuilder, discoveryv1.SchemeBuilder, coordinationv1.SchemeBuilder,
 		eventsv1.SchemeBuilder, schedulingv1.SchemeBuilder, storagev1.SchemeBuilder,
-		authenticationv1.SchemeBuilder, authorizationv1.SchemeBuilder,
+		authenticationv1.SchemeBuilder, authorizationv1.SchemeBuilder, rbacv1.SchemeBuilder,
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/lubberline/lubberline/orchestrator/apiserver/access"
 	"github.com/lubberline/lubberline/orchestrator/apiserver/admission"
 	"github.com/lubberline/lubberline/orchestrator/storageclass"
 )
@@ -34,6 +35,9 @@ func (s *Server) bootstrap(ctx context.Context) error {
 	}
 	if err := s.ensureStorageClass(ctx); err != nil {
 		return fmt.Errorf("storage class %s: %w", storageclass.LocalPath, err)
+	}
+	if err := s.ensureRoles(ctx); err != nil {
+		return err
 	}
 	return reconcileKubernetesService(ctx, s.client, s.endpoint())
 }
@@ -64,6 +68,31 @@ func (s *Server) ensureStorageClass(ctx context.Context) error {
 		_, err = all.Create(ctx, storageclass.Default(), metav1.CreateOptions{})
 	}
 	return expected(err)
+}
+
+// ensureRoles makes the roles that are there from the start. One that somebody
+// has changed stays as it is.
+func (s *Server) ensureRoles(ctx context.Context) error {
+	roles, bindings := s.client.RbacV1().ClusterRoles(), s.client.RbacV1().ClusterRoleBindings()
+	for _, role := range access.ClusterRoles() {
+		_, err := roles.Get(ctx, role.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			_, err = roles.Create(ctx, role, metav1.CreateOptions{})
+		}
+		if err := expected(err); err != nil {
+			return fmt.Errorf("cluster role %s: %w", role.Name, err)
+		}
+	}
+	for _, binding := range access.ClusterRoleBindings() {
+		_, err := bindings.Get(ctx, binding.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			_, err = bindings.Create(ctx, binding, metav1.CreateOptions{})
+		}
+		if err := expected(err); err != nil {
+			return fmt.Errorf("cluster role binding %s: %w", binding.Name, err)
+		}
+	}
+	return nil
 }
 
 // expected is nil when the object is there already.

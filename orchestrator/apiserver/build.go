@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
+	apiadmission "k8s.io/apiserver/pkg/admission"
 	admissionmetrics "k8s.io/apiserver/pkg/admission/metrics"
 	"k8s.io/apiserver/pkg/registry/generic"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -26,6 +27,7 @@ import (
 	"k8s.io/apiserver/pkg/server/healthz"
 
 	"github.com/lubberline/lubberline/orchestrator/api"
+	"github.com/lubberline/lubberline/orchestrator/apiserver/access"
 	"github.com/lubberline/lubberline/orchestrator/apiserver/admission"
 	"github.com/lubberline/lubberline/orchestrator/apiserver/registry"
 	"github.com/lubberline/lubberline/orchestrator/apiserver/reviews"
@@ -106,6 +108,7 @@ func (s *Server) admit(cfg *genericserver.Config) error {
 	if err != nil {
 		return err
 	}
+	chain = apiadmission.NewChainHandler(chain, access.NewEscalation(s.access))
 	cfg.AdmissionControl = admissionmetrics.WithControllerMetrics(chain, "admission")
 	return nil
 }

@@ -4,13 +4,17 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	genericrequest "k8s.io/apiserver/pkg/endpoints/request"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/client-go/informers"
+	listers "k8s.io/client-go/listers/rbac/v1"
 )
 
 // objects reads the stores for tokens and access, past authorization.
@@ -69,4 +73,34 @@ func (o objects) OnNode(ctx context.Context, node string) ([]corev1.Pod, error) 
 		return nil, err
 	}
 	return list.(*corev1.PodList).Items, nil
+}
+
+// storedRoles are the roles that this process's informers know.
+type storedRoles struct {
+	roles           listers.RoleLister
+	bindings        listers.RoleBindingLister
+	clusterRoles    listers.ClusterRoleLister
+	clusterBindings listers.ClusterRoleBindingLister
+}
+
+// newStoredRoles asks the factory for the informers.
+func newStoredRoles(factory informers.SharedInformerFactory) storedRoles {
+	all := factory.Rbac().V1()
+	return storedRoles{all.Roles().Lister(), all.RoleBindings().Lister(), all.ClusterRoles().Lister(), all.ClusterRoleBindings().Lister()}
+}
+
+func (r storedRoles) Role(namespace, name string) (*rbacv1.Role, error) {
+	return r.roles.Roles(namespace).Get(name)
+}
+
+func (r storedRoles) RoleBindings(namespace string) ([]*rbacv1.RoleBinding, error) {
+	return r.bindings.RoleBindings(namespace).List(labels.Everything())
+}
+
+func (r storedRoles) ClusterRole(name string) (*rbacv1.ClusterRole, error) {
+	return r.clusterRoles.Get(name)
+}
+
+func (r storedRoles) ClusterRoleBindings() ([]*rbacv1.ClusterRoleBinding, error) {
+	return r.clusterBindings.List(labels.Everything())
 }

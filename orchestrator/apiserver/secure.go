@@ -45,7 +45,7 @@ func (s *Server) secure(cfg *genericserver.Config) (err error) {
 		access.WithNodes(group.NewAuthenticatedGroupAdder(known), s.options.Roles),
 		anonymous.NewAuthenticator([]apiserver.AnonymousAuthCondition{}),
 	)
-	s.access, err = access.New(s.options.Roles, objects{s})
+	s.access, err = access.New(s.options.Roles, objects{s}, newStoredRoles(s.informers))
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/record"
 
+	"github.com/lubberline/lubberline/orchestrator/controller/clusterrole"
 	"github.com/lubberline/lubberline/orchestrator/controller/daemonset"
 	"github.com/lubberline/lubberline/orchestrator/controller/deployment"
 	"github.com/lubberline/lubberline/orchestrator/controller/disruption"
@@ -88,6 +89,9 @@ func All(o Options) ([]Named, error) {
 		}},
 		{"ephemeral-volume-controller", func(log *slog.Logger, events record.EventRecorder) (runner, error) {
 			return ephemeralvolume.New(ephemeralvolume.Options{Client: o.Client, Informers: o.Informers, Events: events, Logger: log, Registerer: o.Registerer})
+		}},
+		{"clusterrole-aggregation-controller", func(log *slog.Logger, _ record.EventRecorder) (runner, error) {
+			return clusterrole.New(clusterrole.Options{Client: o.Client, Informers: o.Informers, Logger: log, Registerer: o.Registerer})
 		}},
 		{"pod-garbage-collector", func(log *slog.Logger, _ record.EventRecorder) (runner, error) {
 			return podgc.New(podgc.Options{Client: o.Client, Informers: o.Informers, Logger: log, Registerer: o.Registerer, Threshold: o.EndedPods})

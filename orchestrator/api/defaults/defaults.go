@@ -9,6 +9,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -69,6 +70,10 @@ func registerOthers(scheme *runtime.Scheme) {
 	add(scheme, func(l *schedulingv1.PriorityClassList) { each(l.Items, setPriorityClass) })
 	add(scheme, setStorageClass)
 	add(scheme, func(l *storagev1.StorageClassList) { each(l.Items, setStorageClass) })
+	add(scheme, setRoleBinding)
+	add(scheme, func(l *rbacv1.RoleBindingList) { each(l.Items, setRoleBinding) })
+	add(scheme, setClusterRoleBinding)
+	add(scheme, func(l *rbacv1.ClusterRoleBindingList) { each(l.Items, setClusterRoleBinding) })
 	add(scheme, setTokenRequest)
 }
 

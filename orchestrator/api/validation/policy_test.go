@@ -114,3 +114,53 @@ func TestLimitRanges(t *testing.T) {
 	plain := limits(`{type: Pod, max: {cpu: "1"}}`)
 	testUpdate(t, ValidateLimitRangeUpdate, []change{{"nothing", plain, plain, nil}})
 }
+
+func TestRoles(t *testing.T) {
+	role := func(rules string) string {
+		return `{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: "a:b", namespace: default}, rules: [` + rules + `]}`
+	}
+	testCreate(t, ValidateRoleCreate, []creation{
+		{"plain", role(`{apiGroups: [""], resources: [pods], verbs: [get]}`), nil},
+		{"nothing said", role(`{}`), []string{
+			"rules[0].verbs: Required value: verbs must contain at least one value",
+			"rules[0].apiGroups: Required value: resource rules must supply at least one api group",
+			"rules[0].resources: Required value: resource rules must supply at least one resource",
+		}},
+		{"paths", role(`{nonResourceURLs: [/a], resources: [pods], verbs: [get]}`), []string{
+			`rules[0].nonResourceURLs: Invalid value: ["/a"]: namespaced rules cannot apply to non-resource URLs`,
+			`rules[0].nonResourceURLs: Invalid value: ["/a"]: rules cannot apply to both regular resources and non-resource URLs`,
+		}},
+	})
+	clusterRole := func(rest string) string {
+		return `{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: a}, ` + rest + `}`
+	}
+	testCreate(t, ValidateClusterRoleCreate, []creation{
+		{"paths", clusterRole(`rules: [{nonResourceURLs: [/a], verbs: [get]}]`), nil},
+		{"gathers nothing", clusterRole(`aggregationRule: {}`), []string{
+			"aggregationRule.clusterRoleSelectors: Required value: at least one clusterRoleSelector required if aggregationRule is non-nil",
+		}},
+	})
+}
+
+func TestRoleBindings(t *testing.T) {
+	binding := func(rest string) string {
+		return `{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: a, namespace: default}, ` + rest + `}`
+	}
+	testCreate(t, ValidateRoleBindingCreate, []creation{
+		{"plain", binding(`roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}, subjects: [{kind: ServiceAccount, name: s}, {apiGroup: rbac.authorization.k8s.io, kind: User, name: u}]`), nil},
+		{"no such kinds", binding(`roleRef: {apiGroup: a, kind: Pod}, subjects: [{kind: Pod}, {kind: ServiceAccount, name: "A", apiGroup: b}]`), []string{
+			`roleRef.apiGroup: Unsupported value: "a": supported values: "rbac.authorization.k8s.io"`,
+			`roleRef.kind: Unsupported value: "Pod": supported values: "Role", "ClusterRole"`,
+			"roleRef.name: Required value",
+			"subjects[0].name: Required value",
+			`subjects[0].kind: Unsupported value: "Pod": supported values: "ServiceAccount", "User", "Group"`,
+			`subjects[1].name: Invalid value: "A": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')`,
+			`subjects[1].apiGroup: Unsupported value: "b": supported values: ""`,
+		}},
+	})
+	testUpdate(t, ValidateRoleBindingUpdate, []change{
+		{"another role", binding(`roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: a}`), binding(`roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: b}`), []string{
+			`roleRef: Invalid value: {"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"b"}: cannot change roleRef`,
+		}},
+	})
+}

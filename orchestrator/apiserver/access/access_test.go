@@ -19,6 +19,8 @@ import (
 	"github.com/lubberline/lubberline/orchestrator/storageclass"
 )
 
+var noRoles = &roles{}
+
 // podsOn is a Pods of a map.
 type podsOn map[string][]corev1.Pod
 
@@ -62,7 +64,7 @@ func TestRoles(t *testing.T) {
 	a, err := New([]Binding{
 		{Role: View, Users: []string{"ann"}, ServiceAccounts: []string{"apps:reader"}},
 		{Role: Admin, Groups: []string{"devs"}, Namespaces: []string{"dev"}},
-	}, podsOn{})
+	}, podsOn{}, noRoles)
 	require.NoError(t, err)
 	admin, ann, dev := as("root", user.SystemPrivilegedGroup), as("ann"), as("dan", "devs")
 	anonymous := &user.DefaultInfo{Name: user.Anonymous, Groups: []string{user.AllUnauthenticated}}
@@ -86,6 +88,7 @@ func TestRoles(t *testing.T) {
 		{"account of kube-system no secrets", to(system, "list", "", "secrets", "", "", ""), false},
 		{"own namespace", to(dev, "create", "", "pods", "", "dev", ""), true},
 		{"other namespace", to(dev, "create", "", "pods", "", "prod", ""), false},
+		{"no paths of a namespace", path(dev, "/metrics"), false},
 		{"no namespace", to(dev, "delete", "", "nodes", "", "", "n"), false},
 		{"discovery", path(dev, "/apis/apps/v1"), true},
 		{"self review", to(dev, "create", "authorization.k8s.io", "selfsubjectaccessreviews", "", "", ""), true},
@@ -112,7 +115,7 @@ func TestBindingsThatCannotBe(t *testing.T) {
 		{Binding{Role: View, ServiceAccounts: []string{"a"}}, `roles[0]: service account "a": want namespace:name`},
 		{Binding{Role: Node, Users: []string{"a"}, Namespaces: []string{"b"}}, "roles[0]: role node is of users and groups, and everywhere"},
 	} {
-		_, err := New([]Binding{c.b}, podsOn{})
+		_, err := New([]Binding{c.b}, podsOn{}, noRoles)
 		require.EqualError(t, err, c.want)
 	}
 }
@@ -146,7 +149,7 @@ const ways = 4
 func TestNodeReadsWhatItsPodsReferTo(t *testing.T) {
 	node := as("system:node:n", user.NodesGroup)
 	for way := range ways {
-		a, err := New(nil, podsOn{"n": {podOf(way)}})
+		a, err := New(nil, podsOn{"n": {podOf(way)}}, noRoles)
 		require.NoError(t, err)
 		for _, resource := range []string{"secrets", "configmaps"} {
 			require.True(t, allowed(t, a, to(node, "get", "", resource, "", "x", "o")), "%s %d", resource, way)
@@ -171,7 +174,7 @@ func TestNode(t *testing.T) {
 			{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{}},
 		}}}})
 	p.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "pull"}}
-	a, err := New(nil, podsOn{"n": {p}})
+	a, err := New(nil, podsOn{"n": {p}}, noRoles)
 	require.NoError(t, err)
 	n := as("system:node:n", user.NodesGroup)
 	own := to(n, "list", "", "pods", "", "", "")
@@ -243,7 +246,7 @@ func TestBoundNodesAreHeldToTheirOwn(t *testing.T) {
 }
 
 func TestRulesAreListed(t *testing.T) {
-	a, err := New([]Binding{{Role: Admin, Users: []string{"dan"}, Namespaces: []string{"dev"}}}, podsOn{})
+	a, err := New([]Binding{{Role: Admin, Users: []string{"dan"}, Namespaces: []string{"dev"}}}, podsOn{}, noRoles)
 	require.NoError(t, err)
 	in, _, incomplete, err := a.RulesFor(t.Context(), as("dan"), "dev")
 	require.NoError(t, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
@@ -60,38 +61,42 @@ func (g grant) holdsIn(namespace string) bool {
 	return len(g.namespaces) == 0 || slices.Contains(g.namespaces, namespace)
 }
 
-// Authorizer decides by the built-in roles, the bindings and, for nodes, by
-// what runs there. It is safe for concurrent use.
+// Authorizer decides by the built-in roles, the bindings of the configuration
+// and of the API and, for nodes, by what runs there. It is safe for concurrent
+// use.
 type Authorizer struct {
 	grants []grant
+	stored stored
 	nodes  *nodes
 }
 
 var _ authorizer.RuleResolver = (*Authorizer)(nil)
 
-// New makes an authorizer. pods are asked for what nodes may read.
-func New(bindings []Binding, pods Pods) (*Authorizer, error) {
-	a := &Authorizer{grants: builtIn(), nodes: &nodes{pods: pods}}
+// New makes an authorizer. pods are asked for what nodes may read, roles for
+// what the API's own objects allow.
+func New(bindings []Binding, pods Pods, roles Roles) (*Authorizer, error) {
+	a := &Authorizer{grants: builtIn(), stored: stored{roles}, nodes: &nodes{pods: pods}}
 	for i, b := range bindings {
 		if err := b.Validate(); err != nil {
 			return nil, fmt.Errorf("roles[%d]: %w", i, err)
 		}
-		g := grant{users: b.Users, groups: b.Groups, namespaces: b.Namespaces}
-		for _, account := range b.ServiceAccounts {
-			name, _ := accountUser(account) // Validate has seen it
-			g.users = append(g.users, name)
+		if b.Role != Node { // WithNodes makes nodes of them
+			a.grants = append(a.grants, b.grant())
 		}
-		switch b.Role {
-		case Admin:
-			g.rules = everything()
-		case View:
-			g.rules = looking()
-		case Node:
-			continue // WithNodes makes nodes of them
-		}
-		a.grants = append(a.grants, g)
 	}
 	return a, nil
+}
+
+func (b Binding) grant() grant {
+	g := grant{users: slices.Clone(b.Users), groups: b.Groups, namespaces: b.Namespaces, rules: looking()}
+	if b.Role == Admin {
+		g.rules = everything()
+	}
+	for _, account := range b.ServiceAccounts {
+		name, _ := accountUser(account) // Validate has seen it
+		g.users = append(g.users, name)
+	}
+	return g
 }
 
 func builtIn() []grant {
@@ -112,15 +117,38 @@ func (a *Authorizer) Authorize(ctx context.Context, at authorizer.Attributes) (a
 	if u == nil {
 		return authorizer.DecisionNoOpinion, "", nil
 	}
-	for _, g := range a.grants {
-		if !g.isFor(u) || at.IsResourceRequest() && !g.holdsIn(at.GetNamespace()) {
-			continue
-		}
-		if slices.ContainsFunc(g.rules, func(r Rule) bool { return r.allows(at) }) {
+	namespace := ""
+	if at.IsResourceRequest() {
+		namespace = at.GetNamespace()
+	}
+	for rule := range a.held(u, namespace) {
+		if rule.allows(at) {
 			return authorizer.DecisionAllow, "", nil
 		}
 	}
 	return a.nodes.authorize(ctx, at)
+}
+
+// held are the rules that a user has in a namespace or, when that is empty,
+// outside of all; what depends on a node's pods is not among them.
+func (a *Authorizer) held(u user.Info, namespace string) iter.Seq[Rule] {
+	return func(yield func(Rule) bool) {
+		for _, g := range a.grants {
+			if !g.isFor(u) || !g.holdsIn(namespace) {
+				continue
+			}
+			for _, rule := range g.rules {
+				if !yield(rule) {
+					return
+				}
+			}
+		}
+		for rule := range a.stored.held(u, namespace) {
+			if !yield(rule) {
+				return
+			}
+		}
+	}
 }
 
 // ConditionsAwareAuthorize is Authorize: no decision of ours has conditions.
@@ -138,16 +166,11 @@ func (a *Authorizer) EvaluateConditions(context.Context, authorizer.ConditionsAw
 func (a *Authorizer) RulesFor(_ context.Context, u user.Info, namespace string) ([]authorizer.ResourceRuleInfo, []authorizer.NonResourceRuleInfo, bool, error) {
 	var ofResources []authorizer.ResourceRuleInfo
 	var ofPaths []authorizer.NonResourceRuleInfo
-	for _, g := range a.grants {
-		if !g.isFor(u) || !g.holdsIn(namespace) {
-			continue
-		}
-		for _, r := range g.rules {
-			if len(r.Paths) > 0 {
-				ofPaths = append(ofPaths, r.pathInfo())
-			} else {
-				ofResources = append(ofResources, r.resourceInfo())
-			}
+	for rule := range a.held(u, namespace) {
+		if len(rule.Paths) > 0 {
+			ofPaths = append(ofPaths, rule.pathInfo())
+		} else {
+			ofResources = append(ofResources, rule.resourceInfo())
 		}
 	}
 	_, incomplete := nodeName(u)

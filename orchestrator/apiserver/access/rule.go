@@ -16,7 +16,7 @@ const all = "*"
 type Rule struct {
 	Verbs []string
 	// Groups and Resources say which resources; "pods/log" is a subresource,
-	// "*" is every resource and subresource.
+	// "*/scale" that of every resource, "*" every resource and subresource.
 	Groups, Resources []string
 	// Names restricts the rule to objects of these names.
 	Names []string
@@ -31,12 +31,15 @@ func (r Rule) allows(a authorizer.Attributes) bool {
 	if !a.IsResourceRequest() {
 		return slices.ContainsFunc(r.Paths, func(p string) bool { return pathMatches(p, a.GetPath()) })
 	}
-	resource := a.GetResource()
-	if sub := a.GetSubresource(); sub != "" {
-		resource += "/" + sub
-	}
-	return has(r.Groups, a.GetAPIGroup()) && has(r.Resources, resource) &&
+	return has(r.Groups, a.GetAPIGroup()) && r.covers(a.GetResource(), a.GetSubresource()) &&
 		(len(r.Names) == 0 || slices.Contains(r.Names, a.GetName()))
+}
+
+func (r Rule) covers(resource, sub string) bool {
+	if sub == "" {
+		return has(r.Resources, resource)
+	}
+	return has(r.Resources, resource+"/"+sub) || slices.Contains(r.Resources, all+"/"+sub)
 }
 
 func has(list []string, one string) bool {

@@ -87,5 +87,6 @@ func kinds() []kind {
 		persistentVolumes(), persistentVolumeClaims(), storageClasses(),
 		replicaSets(), deployments(), daemonSets(), controllerRevisions(),
 		endpointSlices(), leases(), priorityClasses(), podDisruptionBudgets(),
+		roles(), roleBindings(), clusterRoles(), clusterRoleBindings(),
 	}
 }

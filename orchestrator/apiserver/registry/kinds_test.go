@@ -62,6 +62,10 @@ func kinds() []kind {
 		{resource: "events", group: "events.k8s.io", version: "v1", manifest: `{kind: Event, eventTime: "2026-01-01T00:00:00.000000Z", regarding: {kind: Pod, namespace: NAMESPACE, name: a}, reason: A, type: Normal, action: B, reportingController: c, reportingInstance: d}`, change: `{"series":{"count":2,"lastObservedTime":"2026-01-01T00:00:01.000000Z"}}`, putCreates: true},
 		{resource: "priorityclasses", group: "scheduling.k8s.io", version: "v1", cluster: true, manifest: `{kind: PriorityClass, value: 7}`, change: `{"description":"x"}`},
 		{resource: "storageclasses", group: "storage.k8s.io", version: "v1", cluster: true, manifest: `{kind: StorageClass, provisioner: example.com/a}`, change: `{"allowVolumeExpansion":true}`},
+		{resource: "roles", group: "rbac.authorization.k8s.io", version: "v1", manifest: `{kind: Role, rules: [{apiGroups: [""], resources: [pods], verbs: [get]}]}`, change: `{"rules":[]}`, putCreates: true},
+		{resource: "rolebindings", group: "rbac.authorization.k8s.io", version: "v1", manifest: `{kind: RoleBinding, roleRef: {kind: Role, name: a}}`, change: `{"subjects":[{"kind":"User","name":"u"}]}`, putCreates: true},
+		{resource: "clusterroles", group: "rbac.authorization.k8s.io", version: "v1", cluster: true, manifest: `{kind: ClusterRole}`, change: `{"rules":[{"nonResourceURLs":["/metrics"],"verbs":["get"]}]}`, putCreates: true},
+		{resource: "clusterrolebindings", group: "rbac.authorization.k8s.io", version: "v1", cluster: true, manifest: `{kind: ClusterRoleBinding, roleRef: {kind: ClusterRole, name: a}}`, change: `{"subjects":[{"kind":"Group","name":"g"}]}`, putCreates: true},
 		{resource: "poddisruptionbudgets", group: "policy", version: "v1", manifest: `{kind: PodDisruptionBudget, spec: {minAvailable: 1, selector: {matchLabels: {app: web}}}}`, change: `{"spec":{"minAvailable":2}}`, raises: true, status: `{"status":{"disruptionsAllowed":1,"currentHealthy":1,"desiredHealthy":1,"expectedPods":1}}`, versioned: true},
 	}
 }

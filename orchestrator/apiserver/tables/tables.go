@@ -33,6 +33,7 @@ func New(now func() time.Time) *Tables {
 	t.addConfiguration(now)
 	t.addVolumes(now)
 	t.addPolicies(now)
+	t.addAccess(now)
 	t.addEvents(now)
 	return t
 }
