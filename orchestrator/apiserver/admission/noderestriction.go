@@ -76,7 +76,10 @@ func (n *nodeRestriction) check(ctx context.Context, node string, a admission.At
 	case schema.GroupResource{Resource: "pods"}:
 		return n.checkPod(ctx, node, a)
 	case schema.GroupResource{Resource: "nodes"}:
-		return checkNode(node, a)
+		if err := checkNode(node, a); err != nil {
+			return err
+		}
+		return n.checkPodRange(ctx, node, a)
 	case schema.GroupResource{Group: coordinationv1.GroupName, Resource: "leases"}:
 		return checkLease(node, a)
 	case schema.GroupResource{Resource: "serviceaccounts"}:

@@ -82,6 +82,32 @@ func TestNodesAreConfined(t *testing.T) {
 	f("may only update PVC status", request{resource: "persistentvolumeclaims", operation: admission.Update, object: &corev1.PersistentVolumeClaim{}})
 }
 
+func TestNodesHavePodRangesOfTheirOwn(t *testing.T) {
+	node := func(name string, ranges ...string) *corev1.Node {
+		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.NodeSpec{PodCIDRs: ranges}}
+	}
+	c := newChain(t, node("two", "10.244.2.0/24"))
+	f := func(wanted string, old, new *corev1.Node) {
+		t.Helper()
+		r := request{resource: "nodes", operation: admission.Create, object: new, user: &user.DefaultInfo{Name: "system:node:one", Groups: []string{user.NodesGroup}}}
+		if old != nil {
+			r.operation, r.old = admission.Update, old
+		}
+		err := c.ask(r)
+		if wanted == "" {
+			require.NoError(t, err)
+			return
+		}
+		require.ErrorContains(t, err, wanted)
+	}
+	const theirs = `node "one" is not allowed to set spec.podCIDRs to [10.244.2.128/25]: node "two" has [10.244.2.0/24]`
+	f("", nil, node("one"))
+	f("", nil, node("one", "10.244.1.0/24"))
+	f(theirs, nil, node("one", "10.244.2.128/25"))
+	f(theirs, node("one"), node("one", "10.244.2.128/25"))
+	f("", node("one", "10.244.2.128/25"), node("one", "10.244.2.128/25"))
+}
+
 func TestNodesRemoveOnlyTheirOwnFolders(t *testing.T) {
 	c := newChain(t)
 	old := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{
