@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lubberline/lubberline/alerts/rules"
+)
+
+// alertsGenerateCommand writes the shipped rules as files.
+func alertsGenerateCommand() *cobra.Command {
+	options, dir := rules.DefaultOptions(), ""
+	cmd := &cobra.Command{
+		Use:   "generate",
+		Short: "Write the standard alert rules as files for Prometheus and Grafana",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			files, err := rules.Files(options)
+			if err != nil {
+				return err
+			}
+			for _, name := range slices.Sorted(maps.Keys(files)) {
+				path := filepath.Join(dir, name)
+				if err := writeGenerated(path, files[name]); err != nil {
+					return err
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), path)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "deploy/alerts", "folder to write to")
+	cmd.Flags().StringVar(&options.Runbooks, "runbooks", options.Runbooks, "address of the runbook pages")
+	cmd.Flags().StringVar(&options.Grafana, "grafana", options.Grafana, "address of the Grafana that alerts link to")
+	return cmd
+}
+
+func writeGenerated(path string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("alerts generate: %w", err)
+	}
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		return fmt.Errorf("alerts generate: %w", err)
+	}
+	return nil
+}
+
+var errRules = errors.New("alerts: some rules are wrong")
+
+// alertsCheckCommand names what is wrong in rule files.
+func alertsCheckCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "check FILE…",
+		Short:   "Check rule files, and name file and line of what is wrong or odd",
+		Example: "  lubberline alerts check /etc/lubberline/rules/*.yaml",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			files := make([]rules.File, len(args))
+			for i, path := range args {
+				files[i] = rules.LoadFile(path)
+			}
+			rules.Lint(files)
+			failed := false
+			for _, f := range files {
+				failed = failed || f.Failed()
+				for _, p := range f.Problems {
+					fmt.Fprintln(cmd.OutOrStdout(), p.Error())
+				}
+			}
+			if failed {
+				return errRules
+			}
+			return nil
+		},
+	}
+}
