@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/lubberline/lubberline/orchestrator/apiserver/access"
 )
@@ -29,6 +30,9 @@ type Config struct {
 	Network  NetworkConfig `yaml:"network"`
 	Runtime  RuntimeConfig `yaml:"runtime"`
 	DNS      DNSConfig     `yaml:"dns"`
+	// NodeGracePeriod is how long a node may be silent before it is taken for
+	// lost.
+	NodeGracePeriod time.Duration `yaml:"node_grace_period"`
 	// Etcd is an external cluster, in place of the embedded store.
 	Etcd *EtcdConfig `yaml:"etcd"`
 	// Roles are given beside the built-in ones.
@@ -84,8 +88,13 @@ func DefaultConfig() Config {
 		},
 		Runtime: RuntimeConfig{PodLogs: "/var/log/pods", CgroupRoot: "/", MaxPods: 250},
 		DNS:     defaultDNS(),
+
+		NodeGracePeriod: 40 * time.Second,
 	}
 }
+
+// minNodeGracePeriod lets one report of a node be late.
+const minNodeGracePeriod = 20 * time.Second
 
 // maxInterfaceName is the longest name of a network interface.
 const maxInterfaceName = 15
@@ -105,6 +114,9 @@ func (c *Config) Validate() error {
 	}
 	if c.LogsPort < 0 || c.LogsPort > 65535 {
 		fail("logs_port: %d: want 0 to 65535", c.LogsPort)
+	}
+	if c.NodeGracePeriod < minNodeGracePeriod {
+		fail("node_grace_period: %s: want at least %s, for nodes report every 10s", c.NodeGracePeriod, minNodeGracePeriod)
 	}
 	if c.Runtime.MaxPods < 1 {
 		fail("runtime.max_pods: %d: want at least 1", c.Runtime.MaxPods)

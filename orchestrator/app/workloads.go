@@ -22,6 +22,7 @@ func (a *App) buildWorkloads() error {
 		Client: a.client, Informers: a.server.Informers(),
 		Events: func(component string) record.EventRecorder { return a.events.of(component, "") },
 		Logger: a.logger("controllers"), Registerer: a.o.Registerer,
+		NodeGracePeriod:  a.cfg.NodeGracePeriod,
 		LoadBalancerPool: a.cfg.Network.LoadBalancerPool, NodePorts: a.cfg.nodePorts(),
 	})
 	for _, c := range all {

@@ -4,6 +4,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -22,6 +23,7 @@ func SharedResources() []schema.GroupVersionResource {
 		"namespaces", "serviceaccounts", "resourcequotas", "limitranges", "persistentvolumeclaims", "persistentvolumes")
 	add(appsv1.SchemeGroupVersion, "replicasets", "deployments", "daemonsets", "controllerrevisions")
 	add(discoveryv1.SchemeGroupVersion, "endpointslices")
+	add(rbacv1.SchemeGroupVersion, "roles", "rolebindings", "clusterroles", "clusterrolebindings")
 	add(schedulingv1.SchemeGroupVersion, "priorityclasses")
 	add(storagev1.SchemeGroupVersion, "storageclasses")
 	return all

@@ -23,7 +23,7 @@ func priorityClass(name string, value int32) *schedulingv1.PriorityClass {
 // BenchmarkBinds has 5,000 pods waiting in a real API server, and measures
 // from the scheduler's start until all are bound.
 func BenchmarkBinds(b *testing.B) {
-	for _, nodes := range []int{100, 1000} {
+	for _, nodes := range []int{100, 1000, 5000} {
 		b.Run(fmt.Sprintf("nodes=%d", nodes), func(b *testing.B) {
 			var took time.Duration
 			const pods = 5000
