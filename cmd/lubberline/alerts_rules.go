@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lubberline/lubberline/alerts/rules"
+	"github.com/lubberline/lubberline/alerts/rules/ruletest"
 )
 
 // alertsGenerateCommand writes the shipped rules as files.
@@ -51,7 +52,7 @@ func writeGenerated(path string, text []byte) error {
 	return nil
 }
 
-var errRules = errors.New("alerts: some rules are wrong")
+var errRules = errors.New("alerts: some rules are wrong or do not do what their tests want")
 
 // alertsCheckCommand names what is wrong in rule files.
 func alertsCheckCommand() *cobra.Command {
@@ -72,6 +73,31 @@ func alertsCheckCommand() *cobra.Command {
 				for _, p := range f.Problems {
 					fmt.Fprintln(cmd.OutOrStdout(), p.Error())
 				}
+			}
+			if failed {
+				return errRules
+			}
+			return nil
+		},
+	}
+}
+
+// alertsTestCommand runs unit tests of rules.
+func alertsTestCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "test FILE…",
+		Short:   "Run unit tests of rules, in promtool's format",
+		Example: "  lubberline alerts test /etc/lubberline/rules/*_test.yaml",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			failed := false
+			for _, path := range args {
+				if err := ruletest.Run(path); err != nil {
+					failed = true
+					fmt.Fprintln(cmd.OutOrStdout(), err)
+					continue
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), path+": ok")
 			}
 			if failed {
 				return errRules
