@@ -26,6 +26,7 @@ type connection struct {
 	server   *Server
 	net      net.Conn
 	remote   string
+	peer     string // see Chunk.Peer; set by the handshake
 	decoder  *Decoder
 	reserved int64 // of the budget, for the frame that is being read
 	stopping atomic.Bool
@@ -136,6 +137,9 @@ func (c *connection) handshake() error {
 		if err := t.HandshakeContext(ctx); err != nil {
 			return fmt.Errorf("tls: %w", err)
 		}
+		if chains := t.ConnectionState().VerifiedChains; len(chains) > 0 {
+			c.peer = chains[0][0].Subject.CommonName
+		}
 	}
 	if options.SharedKey == "" && len(options.Users) == 0 {
 		return nil
@@ -214,7 +218,7 @@ func (c *connection) readFrame() error {
 	if err != nil {
 		return err
 	}
-	chunk.Remote = c.remote
+	chunk.Remote, chunk.Peer = c.remote, c.peer
 	c.server.metrics.frames[chunk.Mode].Inc()
 	if c.reserved == 0 {
 		if err := c.reserve(len(chunk.Entries)); err != nil {

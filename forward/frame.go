@@ -34,6 +34,9 @@ type Chunk struct {
 	Mode Mode
 	// Remote is the peer's address, for log records.
 	Remote string
+	// Peer is the common name of the certificate that the peer has shown, which
+	// TLS has verified; empty without one.
+	Peer string
 }
 
 const (

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
@@ -352,7 +353,7 @@ func TestHeartbeat(t *testing.T) {
 func TestTLSAndUnix(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"here"}, NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "me"}, DNSNames: []string{"here"}, NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	require.NoError(t, err)
 	certificate, err := x509.ParseCertificate(der)
@@ -360,11 +361,13 @@ func TestTLSAndUnix(t *testing.T) {
 	pool := x509.NewCertPool()
 	pool.AddCert(certificate)
 	socket := filepath.Join(t.TempDir(), "s")
-	secure := tls.NewListener(listen(t, "tcp", "127.0.0.1:0"), &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
+	own := []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}
+	secure := tls.NewListener(listen(t, "tcp", "127.0.0.1:0"), &tls.Config{Certificates: own, ClientCAs: pool, ClientAuth: tls.VerifyClientCertIfGiven})
 	h := &collect{}
 	s := serve(t, Options{Handler: h, Listeners: []net.Listener{secure, listen(t, "unix", socket)}, Credentials: Credentials{Hostname: "s", SharedKey: "k"}})
 	credentials := Credentials{Hostname: "c", SharedKey: "k"}
 	for _, o := range []ClientOptions{
+		{TLS: &tls.Config{RootCAs: pool, ServerName: "here", Certificates: own}, Credentials: credentials},
 		{TLS: &tls.Config{RootCAs: pool, ServerName: "here"}, Credentials: credentials},
 		{Network: "unix", Address: socket, Credentials: credentials},
 	} {
@@ -373,7 +376,9 @@ func TestTLSAndUnix(t *testing.T) {
 		_, err := c.ReadAck(10 * time.Second)
 		require.NoError(t, err)
 	}
-	require.NotEmpty(t, h.chunks[1].Remote)
+	require.Equal(t, "me", h.chunks[0].Peer)
+	require.Empty(t, h.chunks[1].Peer)
+	require.NotEmpty(t, h.chunks[2].Remote)
 }
 
 // TestFluentLoggerGolang checks the client that Docker's log driver is made of.

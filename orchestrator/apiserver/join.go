@@ -3,11 +3,17 @@ package apiserver
 import (
 	"net/http"
 
+	genericrequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/lubberline/lubberline/orchestrator/apiserver/access"
 	"github.com/lubberline/lubberline/orchestrator/join"
 )
 
 // remoteWrite is where the aggregator takes samples.
 const remoteWrite = "/api/v1/write"
+
+// nodeHeader tells the aggregator whose samples those of a request must be.
+const nodeHeader = "X-Lubberline-Node"
 
 // installJoin lets machines in, and takes their samples on to the aggregator.
 func (s *Server) installJoin() error {
@@ -27,6 +33,12 @@ func (s *Server) installJoin() error {
 	}
 	mux.Handle(join.PathWrite, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.URL.Path = remoteWrite
+		r.Header.Del(nodeHeader)
+		if u, ok := genericrequest.UserFrom(r.Context()); ok {
+			if node, isNode := access.NodeName(u); isNode {
+				r.Header.Set(nodeHeader, node)
+			}
+		}
 		proxy.ServeHTTP(w, r)
 	}))
 	return nil

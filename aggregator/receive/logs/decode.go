@@ -67,7 +67,7 @@ type work struct {
 func (d *decoder) begin(c *forward.Chunk, now int64) *work {
 	const leastBytes = 3 // of an entry
 	return &work{
-		decoder: d, now: now, tag: validString(c.Tag), common: d.sources.common(c.Common),
+		decoder: d, now: now, tag: validString(c.Tag), common: d.sources.common(nodeOf(c.Peer), c.Common),
 		entries: forward.NewIterator(c.Entries), left: min(max(c.Size, 1), len(c.Entries)/leastBytes+1),
 	}
 }

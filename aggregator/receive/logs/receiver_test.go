@@ -113,6 +113,31 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+func TestWhatANodeSendsIsOfThatNode(t *testing.T) {
+	d := newDecoder(nil)
+	elsewhere := map[string]any{"kubernetes": map[string]any{"pod_name": "p", "host": "b"}}
+	for _, c := range []struct {
+		peer, want string
+		common     map[string]any
+		record     map[string]any
+	}{
+		{"system:node:a", "a", elsewhere, map[string]any{"log": "x"}},
+		{"system:node:a", "a", nil, map[string]any{"log": "x", "kubernetes": elsewhere["kubernetes"]}},
+		{"system:node:a", "a", nil, map[string]any{"log": "x"}},
+		{"system:node:c", "c", elsewhere, map[string]any{"log": "x"}},
+		{"ann", "b", elsewhere, map[string]any{"log": "x"}},
+		{"", "b", nil, map[string]any{"log": "x", "kubernetes": elsewhere["kubernetes"]}},
+	} {
+		for range 2 { // the second time from the cache
+			chunk := chunkOf("", c.common, entry(t, now, c.record))
+			chunk.Peer = c.peer
+			records, result := d.decode(chunk, now)
+			require.Zero(t, result.bad)
+			require.Equal(t, c.want, records[0].Source.Host)
+		}
+	}
+}
+
 func TestRecordsShareTheirSource(t *testing.T) {
 	d := newDecoder(nil)
 	common := map[string]any{"kubernetes": map[string]any{"pod_name": "p"}}

@@ -14,10 +14,14 @@ const (
 	cachedCommons = 10_000
 	// cachedKeyBytes is the longest description of a source that is cached.
 	cachedKeyBytes = 64 << 10
+	// nodeUser begins the common name of a node's certificate, as Kubernetes has
+	// it.
+	nodeUser = "system:node:"
 )
 
 // common is what the records of a chunk share. It is not changed once made.
 type common struct {
+	node   string // the only one that the sender may speak for; empty for any
 	raw    string // its msgpack, as part of cache keys
 	source *logrecord.Source
 	stream string
@@ -30,23 +34,40 @@ type sources struct {
 	controllers Controllers // may be nil
 
 	mu      sync.RWMutex
-	commons map[string]*common
+	commons map[commonKey]*common
 	sources map[string]*logrecord.Source
 }
 
 func newSources(c Controllers) *sources {
-	return &sources{controllers: c, commons: make(map[string]*common), sources: make(map[string]*logrecord.Source)}
+	return &sources{controllers: c, commons: make(map[commonKey]*common), sources: make(map[string]*logrecord.Source)}
+}
+
+// commonKey is a chunk's common map and who has sent it.
+type commonKey struct{ node, raw string }
+
+// nodeOf is the node as which a peer has shown a certificate.
+func nodeOf(peer string) string {
+	node, isNode := strings.CutPrefix(peer, nodeUser)
+	if !isNode {
+		return ""
+	}
+	return node
 }
 
 // common decodes a chunk's common map; nil or empty is a common of nothing.
-func (s *sources) common(b []byte) *common {
+// What a node sends is of that node, whatever it says.
+func (s *sources) common(node string, b []byte) *common {
 	s.mu.RLock()
-	c := s.commons[string(b)]
+	c := s.commons[commonKey{node, string(b)}]
 	s.mu.RUnlock()
 	if c != nil {
 		return c
 	}
 	c = parseCommon(b)
+	if c.node = node; node != "" {
+		c.source = parseSource(c.source, nil, nil)
+		c.source.Host = node
+	}
 	if known := s.join(c.source); !known || len(b) > cachedKeyBytes {
 		return c
 	}
@@ -55,7 +76,7 @@ func (s *sources) common(b []byte) *common {
 	if len(s.commons) >= cachedCommons {
 		clear(s.commons)
 	}
-	s.commons[c.raw] = c
+	s.commons[commonKey{node, c.raw}] = c
 	return c
 }
 
@@ -93,7 +114,8 @@ func parseCommon(b []byte) *common {
 // of returns the source that a record names, on top of the chunk's own. scratch
 // is reused for the key.
 func (s *sources) of(c *common, f *raw, scratch *[]byte) *logrecord.Source {
-	key := append((*scratch)[:0], c.raw...)
+	key := append(append((*scratch)[:0], c.node...), 0xc1)
+	key = append(key, c.raw...)
 	for _, part := range [][]byte{f.kubernetes, f.docker, f.driverID, f.driverName} {
 		key = append(append(key, 0xc1), part...) // 0xc1 begins no value
 	}
@@ -105,6 +127,9 @@ func (s *sources) of(c *common, f *raw, scratch *[]byte) *logrecord.Source {
 		return source
 	}
 	source = parseSource(c.source, f.kubernetes, f.docker)
+	if c.node != "" {
+		source.Host = c.node
+	}
 	if f.driverID != nil {
 		source.ContainerID = validString(string(f.driverID))
 		source.Container = validString(strings.TrimPrefix(string(f.driverName), "/"))

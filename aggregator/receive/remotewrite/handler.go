@@ -20,6 +20,10 @@ import (
 	"github.com/lubberline/lubberline/aggregator/rollup"
 )
 
+// NodeHeader names the node that a request is from, where who passes it on knows
+// that: series of other nodes are refused.
+const NodeHeader = "X-Lubberline-Node"
+
 // Appendable is the store.
 type Appendable interface {
 	Appender(context.Context) storage.Appender
@@ -161,7 +165,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, version protocol)
 	if err != nil {
 		return written{}, err
 	}
-	return h.store1(r.Context(), b, message, version)
+	return h.store1(r.Context(), b, message, version, r.Header.Get(NodeHeader))
 }
 
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {

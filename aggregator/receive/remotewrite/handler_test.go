@@ -191,6 +191,20 @@ func TestMalformedSeriesIsNamedAndTheRestIsStored(t *testing.T) {
 	}
 }
 
+func TestNodesSendOnlyTheirOwn(t *testing.T) {
+	r := newRig(t, remotewrite.Limits{})
+	as := func(node string) func(*http.Request) {
+		return func(req *http.Request) { req.Header.Set(remotewrite.NodeHeader, node) }
+	}
+	one := prompb.TimeSeries{Labels: pairs("__name__", "m", "node", "one"), Samples: []prompb.Sample{at(0, 1)}}
+	two := prompb.TimeSeries{Labels: pairs("__name__", "m", "node", "two"), Samples: []prompb.Sample{at(0, 2)}}
+	none := prompb.TimeSeries{Labels: pairs("__name__", "m"), Samples: []prompb.Sample{at(0, 3)}}
+	w := r.post(encode1(t, one, two, none), "", as("one"))
+	require.Equal(t, http.StatusBadRequest, w.Code)
+	require.Contains(t, w.Body.String(), `1 of 3 series are malformed, the others are stored; the first: series 1: label node is "two", but its sender is node "one"`)
+	require.Equal(t, map[string][]float64{`{__name__="m", node="one"}`: {1}, `{__name__="m"}`: {3}}, r.values(t, "m"))
+}
+
 func TestRefusals(t *testing.T) {
 	ok := encode1(t, prompb.TimeSeries{Labels: pairs("__name__", "m"), Samples: []prompb.Sample{at(0, 1)}})
 	bomb := append(binary.AppendUvarint(nil, 1<<30), ok[1:]...)

@@ -15,6 +15,9 @@ var (
 	errNotUTF8 = errors.New("label is not UTF-8")
 )
 
+// nodeLabel is the label whose value must be NodeHeader's.
+const nodeLabel = "node"
+
 // identify returns the series' reference and the store's copy of its labels;
 // for a series the store does not know, 0 and a copy of our own.
 func (w *write) identify(from []label) (storage.SeriesRef, labels.Labels, error) {
@@ -49,6 +52,9 @@ func (w *write) build(from []label) error {
 		}
 		if l.value == "" {
 			continue
+		}
+		if l.name == nodeLabel && w.node != "" && l.value != w.node {
+			return fmt.Errorf("label node is %q, but its sender is node %q", l.value, w.node)
 		}
 		if l.name <= previous {
 			sorted = false

@@ -27,6 +27,7 @@ type write struct {
 	refs    storage.GetRef // nil when the store has none
 	b       *buffer
 	version protocol
+	node    string // the only one whose series are taken; empty for any
 	maxTime int64
 	count   int   // series so far
 	bad     error // first malformed series
@@ -35,9 +36,9 @@ type write struct {
 }
 
 // store1 stores one message and tells the observer.
-func (h *Handler) store1(ctx context.Context, b *buffer, message []byte, version protocol) (written, error) {
+func (h *Handler) store1(ctx context.Context, b *buffer, message []byte, version protocol, node string) (written, error) {
 	w := &write{
-		h: h, b: b, version: version, app: h.store.Appender(ctx),
+		h: h, b: b, version: version, node: node, app: h.store.Appender(ctx),
 		maxTime: h.now().Add(h.limits.Ahead).UnixMilli(),
 	}
 	w.refs, _ = w.app.(storage.GetRef)

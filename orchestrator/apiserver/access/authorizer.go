@@ -173,6 +173,6 @@ func (a *Authorizer) RulesFor(_ context.Context, u user.Info, namespace string) 
 			ofResources = append(ofResources, rule.resourceInfo())
 		}
 	}
-	_, incomplete := nodeName(u)
+	_, incomplete := NodeName(u)
 	return ofResources, ofPaths, incomplete, nil
 }

@@ -25,8 +25,8 @@ type Pods interface {
 
 const nodeUser = "system:node:"
 
-// nodeName is the node that a user is.
-func nodeName(u user.Info) (string, bool) {
+// NodeName is the node that a user is.
+func NodeName(u user.Info) (string, bool) {
 	if !slices.Contains(u.GetGroups(), user.NodesGroup) {
 		return "", false
 	}
@@ -56,7 +56,7 @@ type nodes struct {
 }
 
 func (n *nodes) authorize(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
-	node, ok := nodeName(a.GetUser())
+	node, ok := NodeName(a.GetUser())
 	if !ok || !a.IsResourceRequest() {
 		return authorizer.DecisionNoOpinion, "", nil
 	}
