@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,6 +89,30 @@ func authorization(k *kube) {
 		`pods is forbidden: User "nobody" cannot list resource "pods" in API group "" in the namespace "`+k.ns+`"`)
 	require.Contains(k.t, k.run("auth", "can-i", "--list"), "*.*")
 	require.Contains(k.t, k.run("auth", "whoami"), "system:masters")
+}
+
+// roles gives a service account rights in the namespace, and takes them back.
+func roles(k *kube) {
+	robot := fmt.Sprintf("--as=system:serviceaccount:%s:robot", k.ns)
+	k.run("create", "serviceaccount", "robot")
+	k.run("create", "role", "pod-reader", "--verb=get,list,watch", "--resource=pods,pods/log")
+	k.run("create", "rolebinding", "robot", "--role=pod-reader", "--serviceaccount="+k.ns+":robot")
+	k.run("create", "rolebinding", "editor", "--clusterrole=edit", "--user=ann")
+	require.Regexp(k.t, `robot +Role/pod-reader +\d+s +`+k.ns+`/robot\n`, k.run("get", "rolebindings", "robot", "-o", "wide"))
+	require.Regexp(k.t, `pods +\[\] +\[\] +\[get list watch\]`, k.run("describe", "role", "pod-reader"))
+
+	require.Equal(k.t, "yes\n", k.run("auth", "can-i", "list", "pods", robot))
+	require.Equal(k.t, "yes\n", k.run("auth", "can-i", "create", "deployments", "--as=ann"), "edit gathers what is labelled for it")
+	k.run("get", "pods", robot)
+	require.Contains(k.t, k.refused("get", "secrets", robot), "forbidden")
+	require.Contains(k.t, k.refused("get", "pods", "-A", robot), "at the cluster scope")
+	out, _, err := k.try("auth", "can-i", "create", "roles", "--as=ann")
+	require.Error(k.t, err)
+	require.Equal(k.t, "no\n", out)
+
+	require.Contains(k.t, k.refused("patch", "rolebinding", "robot", "-p", `{"roleRef":{"name":"other"}}`), "cannot change roleRef")
+	k.run("delete", "rolebinding", "robot")
+	require.Contains(k.t, k.refused("get", "pods", robot), "forbidden")
 }
 
 func configuration(k *kube) {

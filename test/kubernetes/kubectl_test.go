@@ -57,7 +57,7 @@ func scenarios() map[string]func(*kube) {
 		"logs": logs, "exec": execute, "terminal": executeOnTerminal, "port-forward": forwardPorts, "copy": copyFiles,
 		"attach": attach, "run": runPod, "debug": debug,
 		"rollout": rollOut, "undo": rollBack, "pause": pauseRollOut, "recreate": restartRollOut, "daemon set": daemonSet,
-		"explain": explain, "resources": listResources, "versions": versions, "raw": raw, "authorization": authorization,
+		"explain": explain, "resources": listResources, "versions": versions, "raw": raw, "authorization": authorization, "roles": roles,
 		"config": configuration, "top": top, "namespace": deleteNamespace, "service account": tokens, "expose": expose,
 	}
 }
