@@ -52,7 +52,7 @@ var (
 	aClaim   = Object{Kind: "PersistentVolumeClaim", Name: "{{ $labels.namespace }}/{{ $labels.persistentvolumeclaim }}", Dashboard: dashboardCapacity, Variables: []string{"namespace"}}
 	theNodes = Object{Kind: "The cluster", Dashboard: dashboardCluster}
 	theRoom  = Object{Kind: "The cluster", Dashboard: dashboardCapacity}
-	itself   = Object{Kind: "Lubberline", Name: "{{ with $labels.node }}on {{ . }}{{ end }}", Dashboard: dashboardOwn}
+	itself   = Object{Kind: "Lubberline" + onTheNode, Dashboard: dashboardOwn}
 )
 
 // controlled is a controller whose name is in the label.

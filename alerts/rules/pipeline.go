@@ -42,7 +42,7 @@ func collectorRules() []Rule {
 		{
 			Name: "CollectorLate", Of: itself, Says: "gets samples that are {value} old", Unit: catalog.Seconds,
 			Why:  "Samples wait on the way, or the node's clock is behind: rates and alerts of that node come late.",
-			Expr: `max by (node) (time() - timestamp(` + up + `))`,
+			Expr: `max by (node) (time() - node_time_seconds)`,
 			When: above(60), For: 5 * time.Minute, Severity: Warning,
 		},
 		{
