@@ -3,7 +3,7 @@
 # quarter of an hour, as root; shorter with
 #
 #   BENCH_QUICK=1        every part, but small: about three minutes
-#   BENCH_PARTS=logs     only some of: sampling node logs ingest idle cluster pods simulations
+#   BENCH_PARTS=logs     only some of: sampling node logs ingest idle cluster pods services simulations
 #   BENCH_REPEAT=1       runs of the short parts, of which the median is shown (3)
 #   BENCH_MIB=256        size of the log files (1024)
 #   BENCH_TIME=10s       length of the measurements of running programs (25s)
@@ -21,7 +21,7 @@ cd "$(dirname "$0")/.."
 if [ -n "${BENCH_QUICK:-}" ]; then
   : "${BENCH_REPEAT:=1}" "${BENCH_MIB:=256}" "${BENCH_TIME:=8s}" "${BENCH_IDLE:=15s}" "${BENCH_CGROUPS:=50,200}"
 fi
-parts=${BENCH_PARTS:-sampling node logs ingest idle cluster pods simulations}
+parts=${BENCH_PARTS:-sampling node logs ingest idle cluster pods services simulations}
 parts=${parts//,/ }
 repeat=${BENCH_REPEAT:-3} mib=${BENCH_MIB:-1024} time=${BENCH_TIME:-25s} idle=${BENCH_IDLE:-60s}
 cgroups=${BENCH_CGROUPS:-50,200,500} bin=${BENCH_BIN:-bin}

@@ -52,7 +52,7 @@ func startKube(ctx context.Context, s *settings) (_ *kube, err error) {
 		return nil, err
 	}
 	began := time.Now()
-	if k.process, err = start(dir, filepath.Join(s.bin, "lubberline"), "up", "--config", k.config); err != nil {
+	if err := k.start(); err != nil {
 		return nil, err
 	}
 	if err := k.await(ctx, k.connect); err != nil {
@@ -64,6 +64,11 @@ func startKube(ctx context.Context, s *settings) (_ *kube, err error) {
 	}
 	k.nodeReady = time.Since(began)
 	return k, nil
+}
+
+func (k *kube) start() (err error) {
+	k.process, err = start(k.dir, filepath.Join(k.s.bin, "lubberline"), "up", "--config", k.config)
+	return err
 }
 
 // cgroup is below which the pods are.

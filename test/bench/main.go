@@ -3,7 +3,7 @@
 // from /proc. Each part prints a table with ours, the peer or the floor of the
 // same run, and the ratio. It needs root, and leaves nothing behind.
 //
-//	go run ./test/bench [-parts node,logs,ingest,idle,cluster,pods,simulations] [-repeat 3] [-mib 1024] …
+//	go run ./test/bench [-parts node,logs,ingest,idle,cluster,pods,services,simulations] [-repeat 3] [-mib 1024] …
 package main
 
 import (
@@ -42,7 +42,7 @@ type settings struct {
 
 func main() {
 	var s settings
-	flag.StringVar(&s.parts, "parts", "node,logs,ingest,idle,cluster,pods,simulations", "what to measure")
+	flag.StringVar(&s.parts, "parts", "node,logs,ingest,idle,cluster,pods,services,simulations", "what to measure")
 	flag.StringVar(&s.bin, "bin", "bin", "folder of lubberline and lubberline-collector")
 	flag.IntVar(&s.repeat, "repeat", 3, "runs of the parts that are short; the median is shown")
 	flag.DurationVar(&s.seconds, "time", 25*time.Second, "length of the measurements of running programs")
@@ -57,6 +57,12 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if address := os.Getenv(responderVariable); address != "" {
+		if err := respond(ctx, address); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+		}
+		return
+	}
 	if err := run(ctx, &s); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
@@ -71,7 +77,7 @@ type part struct {
 }
 
 func parts() []part {
-	return []part{{"node", node}, {"logs", logs}, {"ingest", ingest}, {"idle", idle}, {"cluster", cluster}, {"pods", pods}, {"simulations", simulations}}
+	return []part{{"node", node}, {"logs", logs}, {"ingest", ingest}, {"idle", idle}, {"cluster", cluster}, {"pods", pods}, {"services", services}, {"simulations", simulations}}
 }
 
 func run(ctx context.Context, s *settings) (err error) {

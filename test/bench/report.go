@@ -105,3 +105,16 @@ func median[T any](runs []T, figure func(T) float64) float64 {
 	}
 	return (all[len(all)/2] + all[(len(all)-1)/2]) / 2
 }
+
+// quantile of one figure: share 0.9 is exceeded by a tenth.
+func quantile[T any](runs []T, share float64, figure func(T) float64) float64 {
+	all := make([]float64, len(runs))
+	for i, r := range runs {
+		all[i] = figure(r)
+	}
+	slices.Sort(all)
+	if len(all) == 0 {
+		return 0
+	}
+	return all[int(share*float64(len(all)-1))]
+}

@@ -3,6 +3,9 @@
 //	pod serve         answers every request on port 8080 with its pod's name
 //	pod await URL     asks a URL until it is answered, and prints the time then, in
 //	                  nanoseconds since 1970
+//	pod compare LENGTH CLIENTS URL…
+//	                  asks the URLs in turns, with so many clients at a time, and
+//	                  prints for each what it found as a line of JSON
 package main
 
 import (
@@ -37,8 +40,10 @@ func run(args []string) error {
 		return serve()
 	case len(args) == 2 && args[0] == "await":
 		return await(args[1])
+	case len(args) > 3 && args[0] == "compare":
+		return compare(args[1], args[2], args[3:])
 	}
-	return fmt.Errorf("arguments %q: want serve, or await URL", args)
+	return fmt.Errorf("arguments %q: want serve, await URL, or compare LENGTH CLIENTS URL…", args)
 }
 
 // serve answers until it is told to end, and then those requests that are under
