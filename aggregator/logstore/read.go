@@ -249,7 +249,5 @@ func (f Field) decode(d *day, key string) (string, error) {
 	if f == FieldLevel {
 		return Level(n).String(), nil
 	}
-	o := d.state.sources.origin(n)
-	return map[Field]string{FieldNamespace: o.Namespace, FieldPod: o.Pod, FieldContainer: o.Container, FieldNode: o.Node,
-		FieldStream: o.Stream, FieldTag: o.Tag, FieldImage: o.Image}[f], nil
+	return f.of(d.state.sources.origin(n), LevelUnknown), nil
 }

@@ -6,6 +6,7 @@ package logseries
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -103,4 +104,11 @@ func (d Definition) Check() error {
 // wrote them and how serious they are.
 func Standard() []Definition {
 	return []Definition{{Record: "log_lines:count1m", By: []string{"namespace", "controller", "level"}}}
+}
+
+// same reports that both make the same series of the same lines.
+func (d *Definition) same(other *Definition) bool {
+	a, b := *d, *other
+	a.Line, b.Line = 0, 0
+	return reflect.DeepEqual(a, b)
 }

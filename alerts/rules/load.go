@@ -83,6 +83,9 @@ func isRuleFile(name string) bool {
 // write the same.
 func unique(files []File) {
 	seen := map[string]string{}
+	for _, d := range logseries.Standard() {
+		seen[d.Record] = "the standard set"
+	}
 	for i := range files {
 		f := &files[i]
 		f.LogSeries = slices.DeleteFunc(f.LogSeries, func(d logseries.Definition) bool {
