@@ -13,11 +13,13 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/ptr"
+
+	"github.com/lubberline/lubberline/orchestrator/controller/reconcile"
+	"github.com/lubberline/lubberline/orchestrator/controller/sliceindex"
 )
 
 // Indexes of the shared informers that answers are looked up by.
 const (
-	slicesByService = "lubberline-dns-service"
 	slicesByAddress = "lubberline-dns-address"
 	servicesByIP    = "lubberline-dns-cluster-ip"
 )
@@ -28,6 +30,7 @@ type cluster struct {
 	services   corelisters.ServiceLister
 	byIP       cache.Indexer // services
 	slices     cache.Indexer
+	ofService  sliceindex.Index
 	synced     []cache.InformerSynced
 }
 
@@ -42,7 +45,6 @@ func newCluster(f informers.SharedInformerFactory) (*cluster, error) {
 		index    cache.IndexFunc
 	}{
 		{services, servicesByIP, indexClusterIPs},
-		{slices, slicesByService, indexServiceOfSlice},
 		{slices, slicesByAddress, indexAddresses},
 	} {
 		if _, has := i.informer.GetIndexer().GetIndexers()[i.name]; has {
@@ -52,7 +54,12 @@ func newCluster(f informers.SharedInformerFactory) (*cluster, error) {
 			return nil, fmt.Errorf("index %s: %w", i.name, err)
 		}
 	}
+	ofService, err := sliceindex.Of(slices)
+	if err != nil {
+		return nil, err
+	}
 	return &cluster{
+		ofService:  ofService,
 		namespaces: core.Namespaces().Lister(), services: core.Services().Lister(),
 		byIP: services.GetIndexer(), slices: slices.GetIndexer(),
 		synced: []cache.InformerSynced{namespaces.HasSynced, services.HasSynced, slices.HasSynced},
@@ -77,16 +84,6 @@ func clusterIPs(s *corev1.Service) []string {
 		return []string{s.Spec.ClusterIP}
 	}
 	return slices.Clone(s.Spec.ClusterIPs)
-}
-
-func serviceKey(namespace, name string) string { return namespace + "/" + name }
-
-func indexServiceOfSlice(obj any) ([]string, error) {
-	s, ok := obj.(*discoveryv1.EndpointSlice)
-	if !ok || s.Labels[discoveryv1.LabelServiceName] == "" {
-		return nil, nil
-	}
-	return []string{serviceKey(s.Namespace, s.Labels[discoveryv1.LabelServiceName])}, nil
 }
 
 func indexAddresses(obj any) ([]string, error) {
@@ -130,12 +127,8 @@ type endpoint struct {
 // endpoints calls visit with every endpoint of the service that is ready, until
 // it returns false. An address in several slices comes several times.
 func (c *cluster) endpoints(s *corev1.Service, visit func(endpoint) bool) {
-	all, err := c.slices.ByIndex(slicesByService, serviceKey(s.Namespace, s.Name))
-	if err != nil {
-		return // only an index that does not exist fails
-	}
-	for _, obj := range all {
-		if !visitSlice(obj.(*discoveryv1.EndpointSlice), visit) {
+	for _, slice := range c.ofService.OfService(reconcile.Key(s)) {
+		if !visitSlice(slice, visit) {
 			return
 		}
 	}

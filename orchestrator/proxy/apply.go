@@ -8,7 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/lubberline/lubberline/orchestrator/controller/reconcile"
@@ -40,25 +39,11 @@ func (p *Proxy) planService(key string) {
 		delete(p.warned, key)
 		return
 	}
-	now := p.facts.Of(s, p.slicesOf(key))
+	now := p.facts.Of(s, p.slices.OfService(key))
 	p.wanted.Set(key, now, p.changes)
 	p.flows.changed(before, now)
 	p.health.set(key, now.Health)
 	p.warn(s, now)
-}
-
-func (p *Proxy) slicesOf(service string) []*discoveryv1.EndpointSlice {
-	found, err := p.slices.ByIndex(byService, service)
-	if err != nil {
-		p.log.Error("endpoint slices cannot be found", "service", service, "error", err) // the index is made in New
-	}
-	all := make([]*discoveryv1.EndpointSlice, 0, len(found))
-	for _, o := range found {
-		if slice, ok := o.(*discoveryv1.EndpointSlice); ok {
-			all = append(all, slice)
-		}
-	}
-	return all
 }
 
 // warn tells the service's owner what is not served, once.

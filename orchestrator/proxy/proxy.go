@@ -23,6 +23,7 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/knftables"
 
+	"github.com/lubberline/lubberline/orchestrator/controller/sliceindex"
 	"github.com/lubberline/lubberline/orchestrator/proxy/plan"
 	"github.com/lubberline/lubberline/orchestrator/proxy/ruleset"
 )
@@ -55,7 +56,7 @@ type Proxy struct {
 	log      *slog.Logger
 	metrics  *metrics
 	services corelisters.ServiceLister
-	slices   cache.Indexer
+	slices   sliceindex.Index
 	synced   []cache.InformerSynced
 
 	facts   plan.Facts

@@ -8,22 +8,16 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/lubberline/lubberline/orchestrator/controller/reconcile"
+	"github.com/lubberline/lubberline/orchestrator/controller/sliceindex"
 )
-
-// byService finds the slices of a service.
-const byService = "lubberline.proxy/service"
 
 // watch asks for the informers and marks services when something of theirs
 // changes.
 func (p *Proxy) watch() error {
 	services, endpoints := p.o.Informers.Core().V1().Services(), p.o.Informers.Discovery().V1().EndpointSlices().Informer()
-	p.services, p.slices = services.Lister(), endpoints.GetIndexer()
-	if err := endpoints.AddIndexers(cache.Indexers{byService: func(o any) ([]string, error) {
-		if slice, ok := o.(*discoveryv1.EndpointSlice); ok {
-			return []string{serviceOf(slice)}, nil
-		}
-		return nil, nil
-	}}); err != nil {
+	p.services = services.Lister()
+	var err error
+	if p.slices, err = sliceindex.Of(endpoints); err != nil {
 		return err
 	}
 	s, err := services.Informer().AddEventHandler(reconcile.Handler(func(old, current *corev1.Service) {
@@ -40,16 +34,12 @@ func (p *Proxy) watch() error {
 	return err
 }
 
-func serviceOf(slice *discoveryv1.EndpointSlice) string {
-	return slice.Namespace + "/" + slice.Labels[discoveryv1.LabelServiceName]
-}
-
 func (p *Proxy) sliceChanged(old, current *discoveryv1.EndpointSlice) {
-	if old != nil && (current == nil || serviceOf(old) != serviceOf(current)) {
-		p.mark(serviceOf(old), time.Time{})
+	if old != nil && (current == nil || sliceindex.Service(old) != sliceindex.Service(current)) {
+		p.mark(sliceindex.Service(old), time.Time{})
 	}
 	if current != nil {
-		p.mark(serviceOf(current), triggered(old, current))
+		p.mark(sliceindex.Service(current), triggered(old, current))
 	}
 }
 
@@ -67,8 +57,11 @@ func triggered(old, current *discoveryv1.EndpointSlice) time.Time {
 	return at
 }
 
-// mark has a service planned anew.
+// mark has a service planned anew; slices of none name none.
 func (p *Proxy) mark(service string, caused time.Time) {
+	if service == "" {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m, known := p.dirty[service]

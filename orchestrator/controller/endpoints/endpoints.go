@@ -27,6 +27,7 @@ import (
 	"github.com/lubberline/lubberline/orchestrator/controller/expectations"
 	"github.com/lubberline/lubberline/orchestrator/controller/podevents"
 	"github.com/lubberline/lubberline/orchestrator/controller/reconcile"
+	"github.com/lubberline/lubberline/orchestrator/controller/sliceindex"
 )
 
 // Options is what the controller is made of.
@@ -48,6 +49,7 @@ type Controller struct {
 	nodes     corelisters.NodeLister
 	endpoints corelisters.EndpointsLister
 	slices    discoverylisters.EndpointSliceLister
+	sliceOf   sliceindex.Index
 	events    record.EventRecorder
 	created   *expectations.Set // slices, by service and manager
 	triggers  *triggers
@@ -69,6 +71,11 @@ func New(o Options) (*Controller, error) {
 	}
 	pods, services, nodes := core.Pods().Informer(), core.Services().Informer(), core.Nodes().Informer()
 	objects, sliced := core.Endpoints().Informer(), discovery.EndpointSlices().Informer()
+	index, err := sliceindex.Of(sliced)
+	if err != nil {
+		return nil, fmt.Errorf("endpoints controller: %w", err)
+	}
+	c.sliceOf = index
 	var errs []error
 	for _, l := range []struct {
 		name      string
@@ -128,10 +135,10 @@ func (c *Controller) endpointsChanged(old, current *corev1.Endpoints) {
 
 func (c *Controller) sliceChanged(old, current *discoveryv1.EndpointSlice) {
 	for _, s := range []*discoveryv1.EndpointSlice{old, current} {
-		if s == nil || s.Labels[discoveryv1.LabelServiceName] == "" {
+		if s == nil || sliceindex.Service(s) == "" {
 			continue
 		}
-		key := s.Namespace + "/" + s.Labels[discoveryv1.LabelServiceName]
+		key := sliceindex.Service(s)
 		switch s.Labels[discoveryv1.LabelManagedBy] {
 		case sliceManager:
 			c.slice.Add(key)
@@ -157,7 +164,7 @@ func (c *Controller) podChanged(old, current *corev1.Pod) {
 		return
 	}
 	for _, s := range services {
-		if selects(s) && slices.ContainsFunc(sets, func(set labels.Set) bool { return labels.SelectorFromSet(s.Spec.Selector).Matches(set) }) {
+		if selects(s) && slices.ContainsFunc(sets, func(set labels.Set) bool { return covers(s.Spec.Selector, set) }) {
 			c.write.Add(reconcile.Key(s))
 			c.slice.Add(reconcile.Key(s))
 		}
@@ -173,6 +180,17 @@ func matters(old, current *corev1.Pod) bool {
 
 func selects(s *corev1.Service) bool {
 	return s.Spec.Selector != nil && s.Spec.Type != corev1.ServiceTypeExternalName
+}
+
+// covers says whether a selector selects what has these labels. It is asked for
+// each service at each change of a pod, so it makes nothing.
+func covers(selector map[string]string, set labels.Set) bool {
+	for key, value := range selector {
+		if has, ok := set[key]; !ok || has != value {
+			return false
+		}
+	}
+	return true
 }
 
 // selected are the service's pods that can have an address, by name.

@@ -48,11 +48,7 @@ func (c *Controller) isMirrored(e *corev1.Endpoints) bool {
 }
 
 func (c *Controller) removeMirror(ctx context.Context, namespace, name string) error {
-	known, err := c.managed(namespace, name, mirrorManager)
-	if err != nil {
-		return err
-	}
-	for _, s := range known {
+	for _, s := range c.managed(namespace+"/"+name, mirrorManager) {
 		err := c.client.DiscoveryV1().EndpointSlices(namespace).Delete(ctx, s.Name, metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(s.UID))})
 		if ignoreNotFound(err) != nil {
 			return err

@@ -171,11 +171,7 @@ func (c *Controller) writeSlices(ctx context.Context, loop *reconcile.Loop, r re
 		loop.AddAfter(r.key, expectations.Patience)
 		return err
 	}
-	known, err := c.managed(namespace, service, r.manager)
-	if err != nil {
-		return err
-	}
-	change := r.pack(known)
+	change := r.pack(c.managed(r.key, r.manager))
 	client := c.client.DiscoveryV1().EndpointSlices(namespace)
 	var errs []error
 	for _, s := range change.create {

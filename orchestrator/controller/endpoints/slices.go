@@ -11,7 +11,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/lubberline/lubberline/orchestrator/controller/reconcile"
 	"github.com/lubberline/lubberline/orchestrator/podutil"
@@ -149,10 +148,10 @@ func deref[T any](p *T) (value T) {
 }
 
 // managed are the slices of a service that one manager has, by name.
-func (c *Controller) managed(namespace, service, manager string) ([]*discoveryv1.EndpointSlice, error) {
-	all, err := c.slices.EndpointSlices(namespace).List(labels.SelectorFromSet(labels.Set{
-		discoveryv1.LabelServiceName: service, discoveryv1.LabelManagedBy: manager,
-	}))
+func (c *Controller) managed(service, manager string) []*discoveryv1.EndpointSlice {
+	all := slices.DeleteFunc(c.sliceOf.OfService(service), func(s *discoveryv1.EndpointSlice) bool {
+		return s.Labels[discoveryv1.LabelManagedBy] != manager
+	})
 	slices.SortFunc(all, func(a, b *discoveryv1.EndpointSlice) int { return cmp.Compare(a.Name, b.Name) })
-	return all, err
+	return all
 }
