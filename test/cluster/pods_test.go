@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/lubberline/lubberline/test/lab"
 )
 
 // web is a pod on every node that answers with the address that asks.
@@ -26,7 +28,7 @@ spec:
       terminationGracePeriodSeconds: 0
       containers:
       - name: main
-        image: ` + image + `
+        image: ` + lab.Image + `
         command: [/bin/sh, -c]
         args:
         - |
@@ -55,9 +57,9 @@ func TestPodsReachPods(t *testing.T) {
 	for name, on := range onLinks {
 		t.Run(name, func(t *testing.T) {
 			f := newFleet(t, on)
-			t.Logf("join to Ready: %v", f.joined())
-			f.apply(web)
-			f.becomes("3", "get", "daemonset", "web", "-o", "jsonpath={.status.numberReady}")
+			t.Logf("join to Ready: %v", f.Joined())
+			f.Apply(web)
+			f.Becomes("3", "get", "daemonset", "web", "-o", "jsonpath={.status.numberReady}")
 			pods := f.pods()
 			require.Len(t, pods, 3)
 			f.reachEachOther(pods)
@@ -71,11 +73,11 @@ func TestPodsReachPods(t *testing.T) {
 type pod struct{ name, node, address string }
 
 func (f *fleet) pods() (all []pod) {
-	f.t.Helper()
-	out := f.kubectl("get", "pods", "-l", "app=web", "-o", `jsonpath={range .items[*]}{.metadata.name} {.spec.nodeName} {.status.podIP}{"\n"}{end}`)
+	f.T.Helper()
+	out := f.Kubectl("get", "pods", "-l", "app=web", "-o", `jsonpath={range .items[*]}{.metadata.name} {.spec.nodeName} {.status.podIP}{"\n"}{end}`)
 	for line := range strings.Lines(out) {
 		fields := strings.Fields(line)
-		require.Len(f.t, fields, 3)
+		require.Len(f.T, fields, 3)
 		all = append(all, pod{fields[0], fields[1], fields[2]})
 	}
 	return all
@@ -84,30 +86,30 @@ func (f *fleet) pods() (all []pod) {
 // reachEachOther asks from each pod every one: who is asked sees the pod's own
 // address.
 func (f *fleet) reachEachOther(pods []pod) {
-	f.t.Helper()
-	service := f.kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
+	f.T.Helper()
+	service := f.Kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
 	world := f.world()
 	for _, from := range pods {
-		out, err := f.try("exec", from.name, "--", "timeout", "5", "wget", "-qO-", "http://"+world)
-		require.NoError(f.t, err, "what is outside")
-		require.Equal(f.t, f.host(from.node).address, out, "outside pods have their node's address")
-		_, err = f.try("exec", from.name, "--", "sh", "-c", "echo | timeout 5 nc $KUBERNETES_SERVICE_HOST 443")
-		require.NoError(f.t, err, "the API by its service")
+		out, err := f.Try("exec", from.name, "--", "timeout", "5", "wget", "-qO-", "http://"+world)
+		require.NoError(f.T, err, "what is outside")
+		require.Equal(f.T, f.host(from.node).Address, out, "outside pods have their node's address")
+		_, err = f.Try("exec", from.name, "--", "sh", "-c", "echo | timeout 5 nc $KUBERNETES_SERVICE_HOST 443")
+		require.NoError(f.T, err, "the API by its service")
 		for _, to := range pods {
-			require.NoError(f.t, until(func() error {
-				out, err := f.try("exec", from.name, "--", "timeout", "5", "wget", "-qO-", "http://"+to.address+":8080/cgi-bin/who")
+			require.NoError(f.T, lab.Until(func() error {
+				out, err := f.Try("exec", from.name, "--", "timeout", "5", "wget", "-qO-", "http://"+to.address+":8080/cgi-bin/who")
 				if err == nil && !strings.HasSuffix(strings.Trim(out, "[]\n"), ":"+from.address) {
-					return fatal{fmt.Errorf("%v asks %v and is seen as %s", from, to, out)}
+					return lab.Fatal{Err: fmt.Errorf("%v asks %v and is seen as %s", from, to, out)}
 				}
 				return err
 			}))
 		}
-		require.NoError(f.t, until(func() error {
-			_, err := f.try("exec", from.name, "--", "timeout", "5", "wget", "-qO-", "http://"+service+"/cgi-bin/who")
+		require.NoError(f.T, lab.Until(func() error {
+			_, err := f.Try("exec", from.name, "--", "timeout", "5", "wget", "-qO-", "http://"+service+"/cgi-bin/who")
 			return err
 		}), "a service by its address")
-		require.NoError(f.t, until(func() error {
-			out, err := f.try("exec", from.name, "--", "nslookup", "web.default.svc.cluster.local")
+		require.NoError(f.T, lab.Until(func() error {
+			out, err := f.Try("exec", from.name, "--", "nslookup", "web.default.svc.cluster.local")
 			if err == nil && !strings.Contains(out, service) {
 				return fmt.Errorf("%s is not %s", out, service)
 			}
@@ -118,8 +120,8 @@ func (f *fleet) reachEachOther(pods []pod) {
 
 // world is a server outside of the cluster that tells who asks.
 func (f *fleet) world() (address string) {
-	f.t.Helper()
-	require.NoError(f.t, f.hub.do(func() error {
+	f.T.Helper()
+	require.NoError(f.T, f.Hub.Do(func() error {
 		l, err := net.Listen("tcp4", "0.0.0.0:0") // of the hub, whoever accepts
 		if err != nil {
 			return err
@@ -129,31 +131,31 @@ func (f *fleet) world() (address string) {
 			_, _ = io.WriteString(w, host)
 		})}
 		go func() { _ = server.Serve(l) }()
-		f.t.Cleanup(func() { _ = server.Close() })
+		f.T.Cleanup(func() { _ = server.Close() })
 		_, port, err := net.SplitHostPort(l.Addr().String())
-		address = net.JoinHostPort(hubAddress(77), port)
+		address = net.JoinHostPort(lab.HubAddress(77), port)
 		return err
 	}))
 	return address
 }
 
-func (f *fleet) host(name string) *host {
-	return f.hosts[slices.IndexFunc(f.hosts, func(h *host) bool { return h.name == name })]
+func (f *fleet) host(name string) *lab.Host {
+	return f.Hosts[slices.IndexFunc(f.Hosts, func(h *lab.Host) bool { return h.Name == name })]
 }
 
 // answer has the nodes' own API asked.
 func (f *fleet) answer(pods []pod) {
-	f.t.Helper()
+	f.T.Helper()
 	for _, p := range pods {
-		require.Equal(f.t, p.name+" is up\n", f.kubectl("logs", p.name))
-		f.kubectl("get", "--raw", "/api/v1/nodes/"+p.node+"/proxy/stats/summary")
+		require.Equal(f.T, p.name+" is up\n", f.Kubectl("logs", p.name))
+		f.Kubectl("get", "--raw", "/api/v1/nodes/"+p.node+"/proxy/stats/summary")
 	}
 }
 
 // watched: the control host has metrics and logs of every node.
 func (f *fleet) watched(pods []pod) {
-	f.t.Helper()
-	require.NoError(f.t, until(func() error {
+	f.T.Helper()
+	require.NoError(f.T, lab.Until(func() error {
 		series, err := f.monitoring("/api/v1/query?query=node_boot_time_seconds")
 		if err != nil {
 			return err
@@ -176,7 +178,7 @@ func (f *fleet) watched(pods []pod) {
 
 // monitoring asks the aggregator on the control host.
 func (f *fleet) monitoring(path string) (text string, err error) {
-	err = f.hosts[0].do(func() error {
+	err = f.Hosts[0].Do(func() error {
 		text, err = get("127.0.0.1:8082", path)
 		return err
 	})

@@ -1,4 +1,4 @@
-package cluster
+package lab
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// running are the pods of the containers that a runtime has running.
-func running(socket string) (names []string, err error) {
+// Running are the pods of the containers that a runtime has running.
+func Running(socket string) (names []string, err error) {
 	conn, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return nil, err

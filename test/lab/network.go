@@ -1,4 +1,4 @@
-package cluster
+package lab
 
 import (
 	"errors"
@@ -11,12 +11,12 @@ import (
 	"github.com/vishvananda/netns"
 )
 
-// space is a network namespace.
-type space struct{ handle netns.NsHandle }
+// Space is a network namespace.
+type Space struct{ handle netns.NsHandle }
 
-// newSpace makes one whose loopback is up.
-func newSpace() (*space, error) {
-	s := &space{}
+// NewSpace makes one whose loopback is up.
+func NewSpace() (*Space, error) {
+	s := &Space{}
 	err := onOwnThread(func() (err error) {
 		if s.handle, err = netns.New(); err != nil {
 			return fmt.Errorf("network namespace: %w", err)
@@ -30,8 +30,8 @@ func newSpace() (*space, error) {
 	return s, err
 }
 
-// do runs f, and the programs that it starts, within the namespace.
-func (s *space) do(f func() error) error {
+// Do runs f, and the programs that it starts, within the namespace.
+func (s *Space) Do(f func() error) error {
 	return onOwnThread(func() error {
 		if err := netns.Set(s.handle); err != nil {
 			return fmt.Errorf("enter network namespace: %w", err)
@@ -63,30 +63,30 @@ func onOwnThread(f func() error) error {
 	return <-result
 }
 
-// hub is what the hosts' cables end in: a switch with three ports, or a router
+// Hub is what the hosts' cables end in: a switch with three ports, or a router
 // with two networks.
-type hub struct {
-	*space
+type Hub struct {
+	*Space
 	ports map[string]string // of the hub, by host
 }
 
-// address of the hub on the network with that number.
-func hubAddress(network int) string { return fmt.Sprintf("192.168.%d.254", network) }
+// HubAddress is the hub's on the network with that number.
+func HubAddress(network int) string { return fmt.Sprintf("192.168.%d.254", network) }
 
-func newHub(networks ...int) (*hub, error) {
-	s, err := newSpace()
+func NewHub(networks ...int) (*Hub, error) {
+	s, err := NewSpace()
 	if err != nil {
 		return nil, err
 	}
-	h := &hub{space: s, ports: map[string]string{}}
-	return h, s.do(func() error {
+	h := &Hub{Space: s, ports: map[string]string{}}
+	return h, s.Do(func() error {
 		for _, n := range networks {
 			attrs := netlink.NewLinkAttrs()
 			attrs.Name = bridgeName(n)
 			if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil {
 				return err
 			}
-			if err := up(attrs.Name, hubAddress(n)+"/24"); err != nil {
+			if err := up(attrs.Name, HubAddress(n)+"/24"); err != nil {
 				return err
 			}
 		}
@@ -114,10 +114,10 @@ func up(name, address string) error {
 	return netlink.LinkSetUp(link)
 }
 
-// plug connects a host by a cable to one of the hub's networks.
-func (h *hub) plug(name string, host *space, network int, address string) error {
+// Plug connects a host by a cable to one of the hub's networks.
+func (h *Hub) Plug(name string, host *Space, network int, address string) error {
 	port := "to-" + name
-	err := h.do(func() error {
+	err := h.Do(func() error {
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name = port
 		cable := &netlink.Veth{LinkAttrs: attrs, PeerName: "eth0", PeerNamespace: netlink.NsFd(host.handle)}
@@ -137,25 +137,25 @@ func (h *hub) plug(name string, host *space, network int, address string) error 
 		return err
 	}
 	h.ports[name] = port
-	return host.do(func() error {
+	return host.Do(func() error {
 		if err := up("eth0", address+"/24"); err != nil {
 			return err
 		}
-		return netlink.RouteReplace(&netlink.Route{Gw: net.ParseIP(hubAddress(network)), Dst: &net.IPNet{IP: net.IPv4zero, Mask: net.CIDRMask(0, 32)}})
+		return netlink.RouteReplace(&netlink.Route{Gw: net.ParseIP(HubAddress(network)), Dst: &net.IPNet{IP: net.IPv4zero, Mask: net.CIDRMask(0, 32)}})
 	})
 }
 
-// cut takes a host off the network; mend brings it back.
-func (h *hub) cut(name string) error {
+// Cut takes a host off the network; Mend brings it back.
+func (h *Hub) Cut(name string) error {
 	return h.port(name, netlink.LinkSetDown)
 }
 
-func (h *hub) mend(name string) error {
+func (h *Hub) Mend(name string) error {
 	return h.port(name, netlink.LinkSetUp)
 }
 
-func (h *hub) port(name string, change func(netlink.Link) error) error {
-	return h.do(func() error {
+func (h *Hub) port(name string, change func(netlink.Link) error) error {
+	return h.Do(func() error {
 		link, err := netlink.LinkByName(h.ports[name])
 		if err != nil {
 			return err
