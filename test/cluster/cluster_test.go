@@ -11,7 +11,7 @@ import (
 type fleet struct{ *lab.Fleet }
 
 // newFleet starts the first of three hosts; on says on which network each is.
-func newFleet(t *testing.T, on [3]int) *fleet {
+func newFleet(t *testing.T, on []int) *fleet {
 	t.Helper()
-	return &fleet{lab.New(t, on)}
+	return &fleet{lab.NewFleet(t, lab.Plan{Name: "cluster", On: on})}
 }

@@ -48,7 +48,7 @@ spec:
 
 // onLinks are the two ways in which nodes reach each other: on one link, and
 // with a router before the third.
-var onLinks = map[string][3]int{"one link": {77, 77, 77}, "routed": {77, 77, 78}}
+var onLinks = map[string][]int{"one link": {77, 77, 77}, "routed": {77, 77, 78}}
 
 // TestPodsReachPods: on all nodes, without translation, by their services, and
 // whatever carries the packets; what kubectl asks of a node and what its

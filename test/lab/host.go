@@ -1,6 +1,6 @@
 // Package lab makes clusters of several machines. The machines are network
-// namespaces of this one, each with a `lubberline` of its
-// own, its own data, container runtime and control groups.
+// namespaces of this one, each with a `lubberline` of its own, its own data,
+// container runtime and control groups.
 package lab
 
 import (
@@ -34,36 +34,46 @@ const (
 type Host struct {
 	*Space
 	Name, Address string
-	Dir           string
-	*program.Program
+	// Dir has everything of the host.
+	Dir              string
+	*program.Program // nil until the first start
+
+	plan Plan
 }
 
-func folder() string { return filepath.Join(os.TempDir(), "lubberline-cluster") }
+func folder(name string) string { return filepath.Join(os.TempDir(), "lubberline-lab-"+name) }
 
-func NewHost(name, address string) (*Host, error) {
+func newHost(p Plan, name, address string) (*Host, error) {
 	s, err := NewSpace()
-	return &Host{Space: s, Name: name, Address: address, Dir: filepath.Join(folder(), name)}, err
+	return &Host{Space: s, Name: name, Address: address, Dir: filepath.Join(folder(p.Name), name), plan: p}, err
 }
 
+// Config is what keeps the host apart from others on this machine.
 func (h *Host) Config() orchestrator.Config {
 	c := orchestrator.DefaultConfig()
 	c.Address = h.Address
-	c.Runtime.PodLogs, c.Runtime.CgroupRoot = filepath.Join(h.Dir, "pods"), "/lubcluster-"+h.Name
+	c.Runtime.PodLogs, c.Runtime.CgroupRoot = filepath.Join(h.Dir, "pods"), "/lublab-"+h.plan.Name+"-"+h.Name
 	return c
 }
 
+// Data is the host's data folder.
 func (h *Host) Data() string { return filepath.Join(h.Dir, "d") }
 
+// Socket is the container runtime's.
 func (h *Host) Socket() string {
 	return filepath.Join(runtime.StateDirOf(filepath.Join(h.Data(), "orchestrator", "runtime")), "containerd.sock")
 }
 
+// Kubeconfig is the administrator's, on a host that controls.
 func (h *Host) Kubeconfig() string {
 	return filepath.Join(h.Data(), "orchestrator/api/admin.kubeconfig")
 }
 
+// ConfigFile is the program's configuration.
+func (h *Host) ConfigFile() string { return filepath.Join(h.Dir, "config.yaml") }
+
 // Configure writes the configuration. What differs from any other machine is
-// what keeps the machines of the test apart.
+// what keeps the machines of the test apart, and what the plan says.
 func (h *Host) Configure() error {
 	c := h.Config()
 	text := fmt.Sprintf(`
@@ -73,15 +83,18 @@ orchestrator:
   address: %s
   runtime: {pod_logs: %s, cgroup_root: %s}
 `, h.Name, h.Address, c.Runtime.PodLogs, c.Runtime.CgroupRoot)
+	if h.plan.Orchestrator != nil {
+		text += h.plan.Orchestrator(h)
+	}
 	if err := os.MkdirAll(h.Dir, 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(h.Dir, "config.yaml"), []byte(text), 0o600)
+	return os.WriteFile(h.ConfigFile(), []byte(text), 0o600)
 }
 
 // Start runs `lubberline` with the command, and the flags that every one has.
 func (h *Host) Start(args ...string) error {
-	args = append(args, "--config", filepath.Join(h.Dir, "config.yaml"), "--data-dir", h.Data())
+	args = append(args, "--config", h.ConfigFile(), "--data-dir", h.Data())
 	return h.Do(func() (err error) {
 		h.Program, err = program.Start("lubberline", args...)
 		return err

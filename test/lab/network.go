@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -63,8 +64,8 @@ func onOwnThread(f func() error) error {
 	return <-result
 }
 
-// Hub is what the hosts' cables end in: a switch with three ports, or a router
-// with two networks.
+// Hub is what the hosts' cables end in: a switch for each network, and a router
+// between them.
 type Hub struct {
 	*Space
 	ports map[string]string // of the hub, by host
@@ -73,14 +74,17 @@ type Hub struct {
 // HubAddress is the hub's on the network with that number.
 func HubAddress(network int) string { return fmt.Sprintf("192.168.%d.254", network) }
 
+// NewHub makes the switches of those networks.
 func NewHub(networks ...int) (*Hub, error) {
 	s, err := NewSpace()
 	if err != nil {
 		return nil, err
 	}
+	networks = slices.Clone(networks)
 	h := &Hub{Space: s, ports: map[string]string{}}
 	return h, s.Do(func() error {
-		for _, n := range networks {
+		slices.Sort(networks)
+		for _, n := range slices.Compact(networks) {
 			attrs := netlink.NewLinkAttrs()
 			attrs.Name = bridgeName(n)
 			if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil {
@@ -145,11 +149,12 @@ func (h *Hub) Plug(name string, host *Space, network int, address string) error 
 	})
 }
 
-// Cut takes a host off the network; Mend brings it back.
+// Cut takes a host off the network.
 func (h *Hub) Cut(name string) error {
 	return h.port(name, netlink.LinkSetDown)
 }
 
+// Mend puts back the cable that Cut took out.
 func (h *Hub) Mend(name string) error {
 	return h.port(name, netlink.LinkSetUp)
 }
