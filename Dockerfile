@@ -1,0 +1,55 @@
+# Images of Lubberline, one a target:
+#
+#   collector   the small node program: static, nothing else in it
+#   demo        a small web shop and its customers, for the compose stack
+#   aggregator  receives, stores, answers; as nobody (65532), no shell
+#   lubberline  the whole program with its container runtime; runs pods when privileged
+#
+#   docker build --target aggregator -t lubberline/aggregator .
+#
+# No step needs BuildKit. A context that has bin/ (as `make images` makes one) is
+# packed as it is; without it everything is compiled here, some ten minutes the
+# first time.
+ARG BUILDER=golang:1.26.0-bookworm
+ARG BASE=debian:12.11-slim
+
+FROM ${BUILDER} AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+COPY deploy/runtime/go.mod deploy/runtime/go.sum deploy/runtime/
+RUN ! command -v go || { go mod download && go mod download -C deploy/runtime; }
+COPY . .
+RUN sh deploy/images/programs.sh /out
+
+FROM scratch AS collector
+COPY --from=build /out/collector/ /
+ENV PATH=/bin
+VOLUME /var/lib/lubberline-collector
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["lubberline-collector", "health"]
+ENTRYPOINT ["lubberline-collector"]
+
+FROM scratch AS demo
+COPY --from=build /out/demo/ /
+ENV PATH=/bin
+USER 65532:65532
+ENTRYPOINT ["demo"]
+
+FROM scratch AS aggregator
+COPY --from=build /out/aggregator/ /
+COPY --from=build --chown=65532:65532 /out/empty/ /var/lib/lubberline/
+ENV PATH=/bin
+USER 65532:65532
+VOLUME /var/lib/lubberline
+EXPOSE 8082 24225
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["lubberline", "health"]
+ENTRYPOINT ["lubberline"]
+CMD ["aggregator"]
+
+FROM ${BASE} AS lubberline
+ARG PACKAGES="ca-certificates iproute2 libseccomp2 libstdc++6 nftables"
+RUN [ -z "$PACKAGES" ] || { apt-get update && apt-get install -y --no-install-recommends $PACKAGES && rm -rf /var/lib/apt/lists/*; }
+COPY --from=build /out/lubberline/ /
+VOLUME /var/lib/lubberline
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["lubberline", "health"]
+ENTRYPOINT ["lubberline"]
+CMD ["up"]
