@@ -28,7 +28,7 @@ func imagesCommand() *cobra.Command {
 	f := cmd.PersistentFlags()
 	f.StringVar(&flags.socket, "socket", up.RuntimeLink, "CRI socket of the container runtime")
 	f.StringVar(&flags.programs, "programs", "", "folder of the bundled runtime's programs (default: beside this one)")
-	cmd.AddCommand(imagesList(&flags), imagesImport(&flags), imagesBuild(&flags), imagesBusybox(&flags))
+	cmd.AddCommand(imagesList(&flags), imagesImport(&flags), imagesExport(&flags), imagesBuild(&flags), imagesBusybox(&flags))
 	return cmd
 }
 
@@ -95,6 +95,20 @@ func (flags *imagesFlags) importFrom(ctx context.Context, archive io.Reader) err
 		return err
 	}
 	return runtime.Images{BinDir: programs, Socket: flags.socket}.Import(ctx, archive)
+}
+
+func imagesExport(flags *imagesFlags) *cobra.Command {
+	return &cobra.Command{
+		Use: "export IMAGE…", Short: "Write an archive of images to the standard output, for another machine's import", Args: cobra.MinimumNArgs(1),
+		Example: "  lubberline images export web:1 | ssh other lubberline images import -",
+		RunE: func(cmd *cobra.Command, names []string) error {
+			programs, err := runtime.FindPrograms(flags.programs)
+			if err != nil {
+				return err
+			}
+			return runtime.Images{BinDir: programs, Socket: flags.socket}.Export(cmd.Context(), cmd.OutOrStdout(), names...)
+		},
+	}
 }
 
 func imagesBuild(flags *imagesFlags) *cobra.Command {

@@ -10,8 +10,8 @@ import (
 // upFlags are the settings that are worth a flag; a flag that is given wins
 // over the file.
 type upFlags struct {
-	config, dataDir, http, forward, collectorHTTP string
-	orchestrator, check                           bool
+	config, dataDir, address, http, forward, collectorHTTP string
+	orchestrator, check                                    bool
 }
 
 func upCommand() *cobra.Command {
@@ -24,6 +24,7 @@ func upCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&flags.config, "config", "", "configuration file (YAML)")
 	f.StringVar(&flags.dataDir, "data-dir", defaults.DataDir, "where all data is kept")
+	f.StringVar(&flags.address, "address", "", "this machine's address, as other machines reach it; empty keeps everything on this one")
 	f.StringVar(&flags.http, "http", defaults.Aggregator.HTTP, "address of the APIs")
 	f.StringVar(&flags.forward, "forward", defaults.Collector.Forward.Listen, "address of the input for Fluentd's forward protocol")
 	f.StringVar(&flags.collectorHTTP, "collector-http", defaults.Collector.HTTP, "address of /metrics and the kubelet's paths")
@@ -43,6 +44,7 @@ func runUp(cmd *cobra.Command, flags upFlags) error {
 		}
 	}
 	given("data-dir", flags.dataDir, &cfg.DataDir)
+	given("address", flags.address, &cfg.Orchestrator.Address)
 	given("http", flags.http, &cfg.Aggregator.HTTP)
 	given("forward", flags.forward, &cfg.Collector.Forward.Listen)
 	given("collector-http", flags.collectorHTTP, &cfg.Collector.HTTP)

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/distribution/reference"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -48,6 +49,26 @@ func (i Images) Import(ctx context.Context, archive io.Reader) error {
 		if _, err := i.ctr(ctx, nil, "images", "label", string(m[1]), pinned); err != nil {
 			return fmt.Errorf("keep image %s: %w", m[1], err)
 		}
+	}
+	return nil
+}
+
+// Export writes an archive of images, for Import on another machine. The names
+// may be short, as "web:1".
+func (i Images) Export(ctx context.Context, archive io.Writer, names ...string) error {
+	args := []string{"--address", i.Socket, "--namespace", criNamespace, "images", "export", "--local", "-"}
+	for _, name := range names {
+		full, err := reference.ParseDockerRef(name)
+		if err != nil {
+			return fmt.Errorf("image %q: %w", name, err)
+		}
+		args = append(args, full.String())
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(i.BinDir, "ctr"), args...)
+	var complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr = archive, &complaint
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("export images of %s: %w: %s", i.Socket, err, bytes.TrimSpace(complaint.Bytes()))
 	}
 	return nil
 }
