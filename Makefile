@@ -78,7 +78,7 @@ REFERENCE ?= $(wildcard $(CURDIR)/../shared/kubernetes)
 SPECS     ?= $(REFERENCE)/specs/pods.txt
 
 .PHONY: conformance
-conformance: build ## upstream Kubernetes' own tests: REFERENCE has the tools, SPECS names the tests
+conformance: build ## upstream Kubernetes' own tests: REFERENCE has the tools, SPECS names the tests, NODES=3 takes three
 	REFERENCE='$(REFERENCE)' test/conformance/run.sh '$(SPECS)'
 
 fuzz: ## a minute of fuzzing for each parser of outside bytes
