@@ -37,10 +37,12 @@ type embedded struct {
 	client  *clientv3.Client
 	log     *slog.Logger
 	metrics *metrics
+	room    *room
 }
 
 func startEmbedded(ctx context.Context, o Options) (*embedded, error) {
-	cfg, err := serverConfig(o)
+	room := newRoom(o)
+	cfg, err := serverConfig(o, room.heard)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +53,7 @@ func startEmbedded(ctx context.Context, o Options) (*embedded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", o.Dir, err)
 	}
-	e := &embedded{server: server, log: o.Logger}
+	e := &embedded{server: server, log: o.Logger, room: room}
 	server.Start()
 	select {
 	case <-server.ReadyNotify():
@@ -62,6 +64,7 @@ func startEmbedded(ctx context.Context, o Options) (*embedded, error) {
 		return nil, fmt.Errorf("open %s: %w", o.Dir, ctx.Err())
 	}
 	e.client = v3client.New(server)
+	room.exceeded.Store(e.wasExceeded(ctx))
 	return e, nil
 }
 
@@ -75,7 +78,7 @@ func newServer(cfg config.ServerConfig) (server *etcdserver.EtcdServer, err erro
 	return etcdserver.NewServer(cfg)
 }
 
-func serverConfig(o Options) (config.ServerConfig, error) {
+func serverConfig(o Options, heard listener) (config.ServerConfig, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return config.ServerConfig{}, err
 	}
@@ -88,7 +91,7 @@ func serverConfig(o Options) (config.ServerConfig, error) {
 	if quota == 0 {
 		quota = defaultQuota
 	}
-	log := bridge(o.Logger)
+	log := bridgeTo(o.Logger, heard)
 	return config.ServerConfig{
 		Name: name, ClientURLs: urls, PeerURLs: urls, DataDir: o.Dir, Logger: log,
 		NewCluster: !wal.Exist(filepath.Join(o.Dir, "member", "wal")), InitialClusterToken: name,

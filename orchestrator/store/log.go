@@ -12,6 +12,31 @@ import (
 // debug records of ours: it tells a lot.
 func bridge(log *slog.Logger) *zap.Logger { return zap.New(core{log: log}) }
 
+// bridgeTo also tells a listener.
+func bridgeTo(log *slog.Logger, l listener) *zap.Logger {
+	return zap.New(zapcore.NewTee(core{log: log}, l))
+}
+
+// listener is told every message that is not for debugging alone, before the one
+// who has said it goes on.
+type listener func(message string)
+
+func (l listener) Enabled(level zapcore.Level) bool  { return level > zapcore.DebugLevel }
+func (l listener) With([]zapcore.Field) zapcore.Core { return l }
+func (l listener) Sync() error                       { return nil }
+
+func (l listener) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if l.Enabled(e.Level) {
+		return checked.AddCore(e, l)
+	}
+	return checked
+}
+
+func (l listener) Write(e zapcore.Entry, _ []zapcore.Field) error {
+	l(e.Message)
+	return nil
+}
+
 type core struct {
 	log *slog.Logger
 }

@@ -27,6 +27,9 @@ func newMetrics(r prometheus.Registerer, e *embedded) (*metrics, error) {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "lubberline_store_quota_bytes", Help: "Size of the store's file at which writes are refused.",
 		}, func() float64 { return float64(e.server.Cfg.QuotaBackendBytes) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "lubberline_store_refused_writes_total", Help: "Writes that were refused because the disk is full or the store as large as it may be.",
+		}, func() float64 { return float64(e.room.refused.Load()) }),
 	)
 	return m, err
 }

@@ -100,15 +100,17 @@ func (s *Store) embed(ctx context.Context, o Options) error {
 		return err
 	}
 	s.embedded, s.Client = e, wrap(e.client)
+	s.Client.Kubernetes = guarded{s.Client.Kubernetes, e.room}
 	s.stop = append(s.stop, e.close)
 	if e.metrics, err = newMetrics(o.Registerer, e); err != nil {
 		return err
 	}
 	s.stop = append(s.stop, e.metrics.set.Unregister)
-	defragmenting, end := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { defer close(done); e.defragment(defragmenting) }()
-	s.stop = append(s.stop, func() { end(); <-done })
+	keeping, end := context.WithCancel(context.Background())
+	var keepers sync.WaitGroup
+	keepers.Go(func() { e.defragment(keeping) })
+	keepers.Go(func() { e.room.run(keeping, e.makeRoom) })
+	s.stop = append(s.stop, func() { end(); keepers.Wait() })
 	// The library asks a server for its version by its endpoint, which the
 	// client inside the process has not.
 	etcdfeature.DefaultFeatureSupportChecker.CheckClient(ctx, inProcess{}, storage.RequestWatchProgress)
