@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -152,11 +153,28 @@ func withTLS(l net.Listener, certFile, keyFile string, protocols ...string) (net
 	if certFile == "" {
 		return l, nil
 	}
-	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+	certificate, err := renewed(certFile, keyFile)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("listen on %s: load certificate %s: %w", l.Addr(), certFile, err), l.Close())
 	}
-	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: protocols}), nil
+	return tls.NewListener(l, &tls.Config{GetCertificate: certificate, MinVersion: tls.VersionTLS12, NextProtos: protocols}), nil
+}
+
+// renewed reads the files for each connection, as they may be replaced. What was
+// read last is shown while they cannot be used.
+func renewed(certFile, keyFile string) (func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
+	first, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, err
+	}
+	var last atomic.Pointer[tls.Certificate]
+	last.Store(&first)
+	return func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if pair, err := tls.LoadX509KeyPair(certFile, keyFile); err == nil {
+			last.Store(&pair)
+		}
+		return last.Load(), nil
+	}, nil
 }
 
 // CheckPolicy reports whether an address may be bound with that security; the

@@ -29,6 +29,7 @@ func main() {
 		Version:       version.Version,
 	}
 	root.AddCommand(upCommand(), downCommand(), aggregatorCommand(), doctorCommand(), kubectlCommand(), rollingUpdateCommand(), imagesCommand(), logsCommand(), versionCommand())
+	root.AddCommand(credentialsCommand(), healthCommand())
 	root.AddCommand(joinCommand(), tokenCommand(), alertsCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "lubberline:", err)
