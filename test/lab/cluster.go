@@ -19,6 +19,8 @@ type Plan struct {
 	// the same are on one link, others are behind a router. Host i+1 is called
 	// nI and has 192.168.NETWORK.I.
 	On []int
+	// Interval is that of samples; 0 is a second.
+	Interval time.Duration
 	// Orchestrator are further lines of the configuration's part of that name, for
 	// a host; nil is none.
 	Orchestrator func(h *Host) string
@@ -118,10 +120,10 @@ func (c *Cluster) Each(do func(h *Host) error) error {
 func (c *Cluster) Clean() error {
 	err := c.Each((*Host).Clean)
 	for _, h := range c.Hosts {
-		err = errors.Join(err, h.handle.Close())
+		err = errors.Join(err, h.Close())
 	}
 	if c.Hub != nil {
-		err = errors.Join(err, c.Hub.handle.Close())
+		err = errors.Join(err, c.Hub.Close())
 	}
 	for _, release := range c.release {
 		err = errors.Join(err, release())

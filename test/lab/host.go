@@ -4,6 +4,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,13 +77,14 @@ func (h *Host) ConfigFile() string { return filepath.Join(h.Dir, "config.yaml") 
 // what keeps the machines of the test apart, and what the plan says.
 func (h *Host) Configure() error {
 	c := h.Config()
+	interval := cmp.Or(h.plan.Interval, time.Second)
 	text := fmt.Sprintf(`
-collector: {interval: 1s, node: %s, runtimes: {docker: "", podman: "", containerd: "", crio: ""}}
-aggregator: {resolution: 1s}
+collector: {interval: %s, node: %s, runtimes: {docker: "", podman: "", containerd: "", crio: ""}}
+aggregator: {resolution: %s}
 orchestrator:
   address: %s
   runtime: {pod_logs: %s, cgroup_root: %s}
-`, h.Name, h.Address, c.Runtime.PodLogs, c.Runtime.CgroupRoot)
+`, interval, h.Name, interval, h.Address, c.Runtime.PodLogs, c.Runtime.CgroupRoot)
 	if h.plan.Orchestrator != nil {
 		text += h.plan.Orchestrator(h)
 	}

@@ -31,6 +31,9 @@ func NewSpace() (*Space, error) {
 	return s, err
 }
 
+// Close gives the namespace up; it goes with the last process in it.
+func (s *Space) Close() error { return s.handle.Close() }
+
 // Do runs f, and the programs that it starts, within the namespace.
 func (s *Space) Do(f func() error) error {
 	return onOwnThread(func() error {

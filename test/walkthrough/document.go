@@ -6,9 +6,14 @@
 // prints. A command goes on in the next line after a backslash. In the output
 // "…" stands for anything within a line, and as a line for any number of lines.
 // Runs of spaces are as good as one. A command that must fail prints a line that
-// begins with one of failures. A block "console background" is a program in
-// a terminal of its own, which is ended by the document's "^C" in a later block
-// of that kind.
+// begins with one of failures. "…" in a command is the word that an earlier
+// command has printed behind the same words.
+//
+// Words behind "console" say more of a block:
+//   - background: a program in a terminal of its own, which is ended by the
+//     document's "^C" in a later block of that kind;
+//   - one, three: only where there is one machine, or where there are three;
+//   - n2, n3: on that machine, where there are three; the others are on n1.
 package walkthrough
 
 import (
@@ -22,6 +27,8 @@ import (
 type block struct {
 	line       int // of the document, from 1
 	background bool
+	machines   int    // how many there must be; 0 is any number
+	machine    string // that it is on
 	commands   []command
 }
 
@@ -33,10 +40,10 @@ type command struct {
 }
 
 const (
-	fence      = "```"
-	foreground = fence + "console"
-	background = fence + "console background"
-	interrupt  = "^C"
+	fence     = "```"
+	interrupt = "^C"
+	// first is the machine that most is done on.
+	first = "n1"
 )
 
 // parse finds the blocks of a document.
@@ -44,9 +51,13 @@ func parse(document string) ([]block, error) {
 	var blocks []block
 	var open *block
 	for i, line := range strings.Split(document, "\n") {
+		words := strings.Fields(strings.TrimPrefix(line, fence))
 		switch {
-		case open == nil && (line == foreground || line == background):
-			open = &block{line: i + 1, background: line == background}
+		case open == nil && strings.HasPrefix(line, fence) && len(words) > 0 && words[0] == "console":
+			open = &block{line: i + 1, machine: first}
+			if err := open.is(words[1:]); err != nil {
+				return nil, err
+			}
 		case open != nil && line == fence:
 			blocks = append(blocks, *open)
 			open = nil
@@ -60,6 +71,25 @@ func parse(document string) ([]block, error) {
 		return nil, fmt.Errorf("line %d: the block does not end", open.line)
 	}
 	return blocks, nil
+}
+
+// is takes what the words say of the block.
+func (b *block) is(words []string) error {
+	for _, word := range words {
+		switch word {
+		case "background":
+			b.background = true
+		case "one":
+			b.machines = 1
+		case "three":
+			b.machines = 3
+		case "n2", "n3":
+			b.machines, b.machine = 3, word
+		default:
+			return fmt.Errorf("line %d: no block is %q", b.line, word)
+		}
+	}
+	return nil
 }
 
 func (b *block) add(number int, line string) error {
@@ -97,6 +127,22 @@ var looks = regexp.MustCompile(`^(kubectl (get|describe|logs|top|exec|events)|cu
 
 func (c *command) isLook() bool {
 	return looks.MatchString(c.text) && !strings.Contains(c.text, " -X ")
+}
+
+// fill replaces what the command leaves open by what was printed.
+func (c *command) fill(printed string) error {
+	for {
+		before, after, open := strings.Cut(c.text, anything)
+		if !open {
+			return nil
+		}
+		_, rest, found := strings.Cut(printed, before)
+		words := strings.Fields(rest)
+		if !found || len(words) == 0 {
+			return fmt.Errorf("line %d: nothing was printed behind %q", c.line, before)
+		}
+		c.text = before + words[0] + after
+	}
 }
 
 // matches tells whether the output is what the document says.

@@ -10,10 +10,17 @@ func TestParse(t *testing.T) {
 	blocks, err := parse("text\n```console background\n$ serve\nready\n```\n```yaml\n$ no\n```\n```console\n$ a \\\n  b\nout\n…\n$ c\n```\n```console background\n^C\n```\n")
 	require.NoError(t, err)
 	require.Equal(t, []block{
-		{line: 2, background: true, commands: []command{{line: 3, text: "serve", want: []string{"ready"}}}},
-		{line: 9, commands: []command{{line: 10, text: "a \\\n  b", want: []string{"out", "…"}}, {line: 14, text: "c"}}},
-		{line: 16, background: true, commands: []command{{line: 17, text: "^C"}}},
+		{line: 2, background: true, machine: first, commands: []command{{line: 3, text: "serve", want: []string{"ready"}}}},
+		{line: 9, machine: first, commands: []command{{line: 10, text: "a \\\n  b", want: []string{"out", "…"}}, {line: 14, text: "c"}}},
+		{line: 16, background: true, machine: first, commands: []command{{line: 17, text: "^C"}}},
 	}, blocks)
+	blocks, err = parse("```console background n3\n```\n```console one\n```\n```console three\n```\n")
+	require.NoError(t, err)
+	require.Equal(t, []block{
+		{line: 1, background: true, machines: 3, machine: "n3"}, {line: 3, machines: 1, machine: first}, {line: 5, machines: 3, machine: first},
+	}, blocks)
+	_, err = parse("text\n```console two\n```\n")
+	require.EqualError(t, err, `line 2: no block is "two"`)
 	_, err = parse("```console\nout\n```\n")
 	require.EqualError(t, err, "line 2: output without a command: out")
 	_, err = parse("```console\n$ a\n")
@@ -49,4 +56,11 @@ func TestKindsOfCommands(t *testing.T) {
 	} {
 		require.Equal(t, want, (&command{text: text}).isLook(), text)
 	}
+}
+
+func TestFill(t *testing.T) {
+	c := command{line: 3, text: "join --token … --dir x"}
+	require.EqualError(t, c.fill("say join\n"), `line 3: nothing was printed behind "join --token "`)
+	require.NoError(t, c.fill("others: join --token a.b\nmore"))
+	require.Equal(t, "join --token a.b --dir x", c.text)
 }

@@ -90,32 +90,33 @@ func (t *terminal) try(text string) (output string, failed bool, err error) {
 	}
 }
 
-// run runs a command until it prints what it should.
-func (t *terminal) run(c command) error {
+// run runs a command until it prints what it should, and returns that.
+func (t *terminal) run(c command) (output string, err error) {
 	for deadline := time.Now().Add(patience); ; time.Sleep(again) {
 		output, failed, err := t.try(c.text)
 		if err != nil {
-			return fmt.Errorf("line %d: $ %s: %w", c.line, c.text, err)
+			return output, fmt.Errorf("line %d: $ %s: %w", c.line, c.text, err)
 		}
 		if c.matches(output) && failed == c.fails() {
-			return nil
+			return output, nil
 		}
 		if !c.isLook() || time.Now().After(deadline) {
-			return fmt.Errorf("line %d: $ %s\nprints (failed: %t):\n%s\ninstead of:\n%s", c.line, c.text, failed, output, strings.Join(c.want, "\n"))
+			return output, fmt.Errorf("line %d: $ %s\nprints (failed: %t):\n%s\ninstead of:\n%s", c.line, c.text, failed, output, strings.Join(c.want, "\n"))
 		}
 	}
 }
 
 // service is a program in a terminal of its own.
 type service struct {
-	cmd  *exec.Cmd
-	out  *program.Output
-	done chan struct{}
+	machine string
+	cmd     *exec.Cmd
+	out     *program.Output
+	done    chan struct{}
 }
 
 // start runs a program in the background until it has printed what it should.
 func (m *machine) start(c command) (*service, error) {
-	s := &service{cmd: m.command("bash", "--noprofile", "--norc", "-c", "exec "+c.text), out: &program.Output{}, done: make(chan struct{})}
+	s := &service{machine: m.name, cmd: m.command("bash", "--noprofile", "--norc", "-c", "exec "+c.text), out: &program.Output{}, done: make(chan struct{})}
 	s.cmd.Stdout = s.out
 	s.cmd.Stderr = &program.Output{}
 	if err := s.cmd.Start(); err != nil {
