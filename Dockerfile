@@ -10,7 +10,7 @@
 # No step needs BuildKit. A context that has bin/ (as `make images` makes one) is
 # packed as it is; without it everything is compiled here, some ten minutes the
 # first time.
-ARG BUILDER=golang:1.26.0-bookworm
+ARG BUILDER=golang:1.26.8-bookworm
 ARG BASE=debian:12.11-slim
 
 FROM ${BUILDER} AS build

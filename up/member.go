@@ -36,7 +36,7 @@ func Join(ctx context.Context, o JoinOptions) error {
 	if err != nil {
 		return err
 	}
-	node, err := collector.NodeName(cfg.Collector.Node)
+	node, err := cfg.Collector.NodeName()
 	if err != nil {
 		return err
 	}

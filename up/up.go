@@ -63,7 +63,7 @@ type run struct {
 }
 
 func (r *run) start(ctx context.Context, logTo io.Writer, level slog.Level) error {
-	node, err := collector.NodeName(r.cfg.Collector.Node)
+	node, err := r.cfg.Collector.NodeName()
 	if err != nil {
 		return err
 	}

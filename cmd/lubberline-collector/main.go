@@ -14,6 +14,7 @@ import (
 
 	"github.com/lubberline/lubberline/collector/app"
 	"github.com/lubberline/lubberline/config"
+	"github.com/lubberline/lubberline/listen"
 	"github.com/lubberline/lubberline/logging"
 	"github.com/lubberline/lubberline/version"
 )
@@ -28,7 +29,7 @@ func main() {
 }
 
 func command() *cobra.Command {
-	var path, dataDir string
+	var path, dataDir, node string
 	var check bool
 	cmd := &cobra.Command{
 		Use: "lubberline-collector", Short: "Read this node's containers and logs, and ship them", Args: cobra.NoArgs,
@@ -41,12 +42,34 @@ func command() *cobra.Command {
 			if cmd.Flags().Changed("data-dir") {
 				file.DataDir = dataDir
 			}
+			if cmd.Flags().Changed("node") {
+				file.Collector.Node = node
+			}
 			return run(cmd.Context(), file, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", "", "configuration file (YAML)")
 	cmd.Flags().StringVar(&dataDir, "data-dir", app.DefaultFile().DataDir, "where spools and positions are kept")
+	cmd.Flags().StringVar(&node, "node", "", "this machine's name in every series and record (default: the host name)")
 	cmd.Flags().BoolVar(&check, "check-config", false, "check the configuration and exit")
+	cmd.AddCommand(healthCommand())
+	return cmd
+}
+
+func healthCommand() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use: "health", Short: "Ask the collector of this machine whether it is well, for health checks of containers", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			file := app.DefaultFile()
+			if err := config.Load(path, file); err != nil {
+				return err
+			}
+			c := file.Collector
+			return listen.Probe(cmd.Context(), listen.Options{Address: c.HTTP, Security: c.HTTPSecurity}, "/healthz")
+		},
+	}
+	cmd.Flags().StringVar(&path, "config", "", "configuration file (YAML) of the one that is asked")
 	return cmd
 }
 
@@ -55,7 +78,7 @@ func run(ctx context.Context, file *app.File, out, logTo io.Writer) error {
 	if err != nil {
 		return err
 	}
-	node, err := app.NodeName(file.Collector.Node)
+	node, err := file.Collector.NodeName()
 	if err != nil {
 		return err
 	}

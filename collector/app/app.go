@@ -4,13 +4,16 @@
 package app
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -64,12 +67,12 @@ type App struct {
 // New builds a collector and binds its listeners. What it acquired is released
 // again when it fails, or else when Run ends.
 func New(o Options) (_ *App, err error) {
-	node, err := NodeName(o.Config.Node)
+	node, err := o.Config.NodeName()
 	if err != nil {
 		return nil, err
 	}
 	a := &App{
-		cfg: o.Config, dataDir: o.DataDir, cri: o.CRISocket, podLogs: o.PodLogs, node: node, log: o.Logger,
+		cfg: o.Config, dataDir: o.DataDir, cri: o.CRISocket, podLogs: o.Config.HostRoot.Path(cmp.Or(o.PodLogs, o.Config.Logs.Pods)), node: node, log: o.Logger,
 		metrics: prometheus.NewRegistry(), group: lifecycle.New(logging.Component(o.Logger, "collector"), closeBound),
 	}
 	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -92,11 +95,20 @@ func New(o Options) (_ *App, err error) {
 }
 
 // NodeName is the configured name of this machine, or else its host name.
-func NodeName(configured string) (string, error) {
-	if configured != "" {
-		return configured, nil
+func (c *Config) NodeName() (name string, err error) {
+	if c.Node != "" {
+		return c.Node, nil
 	}
-	name, err := os.Hostname()
+	if c.HostRoot == "" {
+		name, err = os.Hostname()
+	} else {
+		var text []byte
+		text, err = os.ReadFile(c.HostRoot.Path("/etc/hostname"))
+		name = strings.TrimSpace(string(text))
+	}
+	if err == nil && name == "" {
+		err = errors.New("empty")
+	}
 	if err != nil {
 		return "", fmt.Errorf("node name: %w; set node in the configuration", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lubberline/lubberline/collector/hostroot"
 	"github.com/lubberline/lubberline/collector/reading"
 	"github.com/lubberline/lubberline/collector/runtime"
 	"github.com/lubberline/lubberline/config"
@@ -20,6 +21,9 @@ type Config struct {
 	// Node is this machine's name in every series and record; the host name
 	// when empty.
 	Node string `yaml:"node"`
+	// HostRoot is where the machine's root folder is mounted, for a collector in
+	// a container; all paths of the machine are below it.
+	HostRoot hostroot.Root `yaml:"host_root"`
 	// Interval is the sampling grid; 1s is the finest.
 	Interval time.Duration `yaml:"interval"`
 	// HTTP is where /metrics, /stats/summary and the health checks are served.
@@ -53,6 +57,9 @@ func (r RuntimesConfig) Sockets() map[string][]string {
 type LogsConfig struct {
 	// Containers turns the tailing of containers' output on.
 	Containers bool `yaml:"containers"`
+	// Pods is the folder of pods' log files, which are then all read: also those
+	// of containers that no sample saw. Empty reads those of known containers.
+	Pods string `yaml:"pods"`
 	// Files are further files.
 	Files []FileConfig `yaml:"files"`
 	// FlushInterval is the longest a line waits before it is in the spool.
@@ -137,6 +144,12 @@ func (c *Config) Validate() error {
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if c.Interval < time.Second || c.Interval%time.Second != 0 {
 		fail("interval: %s: want whole seconds, at least 1s", c.Interval)
+	}
+	if root := string(c.HostRoot); root != "" && (!filepath.IsAbs(root) || filepath.Clean(root) != root) {
+		fail("host_root: %q: want an absolute path without \"..\" and without a slash at its end", root)
+	}
+	if c.Logs.Pods != "" && !filepath.IsAbs(c.Logs.Pods) {
+		fail("logs.pods: %q: want an absolute path", c.Logs.Pods)
 	}
 	if c.Logs.FlushInterval <= 0 {
 		fail("logs.flush_interval: %s: want more than 0", c.Logs.FlushInterval)

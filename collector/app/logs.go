@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strings"
 
 	"github.com/lubberline/lubberline/collector/forwardship"
@@ -57,7 +58,7 @@ func (a *App) buildTailer(queue *spool.Spool, positions *position.Store) (*logs.
 		if format == "" {
 			format = reading.Plain
 		}
-		patterns = append(patterns, logs.Pattern{Glob: f.Glob, Tag: f.Tag, Format: format, Meta: logrecord.Source{Host: a.node}})
+		patterns = append(patterns, logs.Pattern{Glob: filepath.Join("/", string(a.cfg.HostRoot), f.Glob), Tag: f.Tag, Format: format, Meta: logrecord.Source{Host: a.node}})
 	}
 	tailer, err := logs.New(logs.Options{
 		Spool: queue, Positions: positions, Patterns: patterns, FlushInterval: a.cfg.Logs.FlushInterval,

@@ -9,6 +9,7 @@ import (
 	"github.com/lubberline/lubberline/collector/exposition"
 	"github.com/lubberline/lubberline/collector/filesystem"
 	"github.com/lubberline/lubberline/collector/host"
+	"github.com/lubberline/lubberline/collector/hostroot"
 	"github.com/lubberline/lubberline/collector/network"
 	"github.com/lubberline/lubberline/collector/reading"
 	"github.com/lubberline/lubberline/collector/runtime"
@@ -27,15 +28,23 @@ type observation struct {
 // buildSampling makes what reads cgroups, names, networks, filesystems and the
 // machine, and what shows the newest sample.
 func (a *App) buildSampling() error {
-	groups, err := cgroup.New(cgroup.Options{Logger: a.logger("cgroup"), Registerer: a.metrics})
+	root, proc, sys, mounts := a.machinePaths()
+	groups, err := cgroup.New(cgroup.Options{
+		Root: string(root), Proc: proc, Sys: sys, MountInfo: mounts, Logger: a.logger("cgroup"), Registerer: a.metrics,
+	})
 	if err != nil {
 		return fmt.Errorf("cgroups: %w", err)
 	}
 	sockets := a.cfg.Runtimes.Sockets()
+	for _, paths := range sockets {
+		for i := range paths {
+			paths[i] = root.Path(paths[i])
+		}
+	}
 	if a.cri != "" {
 		sockets[runtime.Containerd] = append(sockets[runtime.Containerd], a.cri)
 	}
-	resolver, err := runtime.New(runtime.Options{Sockets: sockets, Logger: a.logger("runtime"), Registerer: a.metrics})
+	resolver, err := runtime.New(runtime.Options{Sockets: sockets, ProcPath: proc, Root: root, Logger: a.logger("runtime"), Registerer: a.metrics})
 	if err != nil {
 		return err
 	}
@@ -44,7 +53,7 @@ func (a *App) buildSampling() error {
 	if err != nil {
 		return err
 	}
-	disks, err := filesystem.New(filesystem.Options{Logger: a.logger("filesystem"), Registerer: a.metrics})
+	disks, err := filesystem.New(filesystem.Options{MountInfo: mounts, Root: root, Logger: a.logger("filesystem"), Registerer: a.metrics})
 	if err != nil {
 		return err
 	}
@@ -59,8 +68,18 @@ func (a *App) buildSampling() error {
 	return a.buildViews()
 }
 
+// machinePaths are where the machine is seen; all but its root are empty where
+// the process sees it as it is.
+func (a *App) machinePaths() (root hostroot.Root, proc, sys, mounts string) {
+	if root = a.cfg.HostRoot; root != "" {
+		proc, sys, mounts = root.Path("/proc"), root.Path("/sys"), root.Path("/proc/1/mountinfo")
+	}
+	return root, proc, sys, mounts
+}
+
 func (a *App) buildNetwork(groups *cgroup.System) (*network.Network, error) {
-	net, err := network.New(network.Options{Process: groups.FirstProcess, Logger: a.logger("network"), Registerer: a.metrics})
+	_, proc, _, _ := a.machinePaths()
+	net, err := network.New(network.Options{Proc: proc, Process: groups.FirstProcess, Logger: a.logger("network"), Registerer: a.metrics})
 	if err != nil {
 		return nil, fmt.Errorf("network: %w", err)
 	}
@@ -70,7 +89,10 @@ func (a *App) buildNetwork(groups *cgroup.System) (*network.Network, error) {
 }
 
 func (a *App) buildViews() (err error) {
-	a.host, err = host.New(host.Options{Hostname: a.node, Logger: a.logger("host"), Registerer: a.metrics})
+	root, proc, sys, _ := a.machinePaths()
+	a.host, err = host.New(host.Options{
+		Root: root, ProcPath: proc, SysPath: sys, Hostname: a.node, Logger: a.logger("host"), Registerer: a.metrics,
+	})
 	if err != nil {
 		return err
 	}

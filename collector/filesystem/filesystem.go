@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lubberline/lubberline/collector/cgroup"
+	"github.com/lubberline/lubberline/collector/hostroot"
 	"github.com/lubberline/lubberline/collector/reading"
 )
 
@@ -30,7 +31,9 @@ type Options struct {
 	// when zero.
 	Every time.Duration
 	// MountInfo is /proc/self/mountinfo when empty.
-	MountInfo  string
+	MountInfo string
+	// Root is where its mount points are.
+	Root       hostroot.Root
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -40,6 +43,7 @@ type Options struct {
 type Filesystems struct {
 	every     time.Duration
 	mountInfo string
+	root      hostroot.Root
 	logger    *slog.Logger
 	metrics   *metrics
 	wake      chan struct{}
@@ -73,7 +77,7 @@ func New(o Options) (*Filesystems, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Filesystems{every: cmp.Or(o.Every, time.Minute), mountInfo: cmp.Or(o.MountInfo, "/proc/self/mountinfo"),
+	return &Filesystems{every: cmp.Or(o.Every, time.Minute), mountInfo: cmp.Or(o.MountInfo, "/proc/self/mountinfo"), root: o.Root,
 		logger: o.Logger, metrics: m, wake: make(chan struct{}, 1), statfs: unix.Statfs, entries: map[string]*entry{}}, nil
 }
 

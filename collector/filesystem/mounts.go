@@ -74,7 +74,7 @@ func (r *round) machine() (all []reading.Filesystem) {
 			continue
 		}
 		seen[m.device] = true
-		if s, err := r.state(m.device, m.point); err == nil {
+		if s, err := r.state(m.device, r.f.root.Path(m.point)); err == nil {
 			all = append(all, s)
 		} else {
 			r.f.metrics.failures.Inc()

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
+	"github.com/lubberline/lubberline/collector/hostroot"
 	"github.com/lubberline/lubberline/collector/series"
 )
 
@@ -20,6 +21,7 @@ import (
 // goroutine, and a mount with a call under way is not asked again.
 type filesystems struct {
 	proc    procfs.FS
+	root    hostroot.Root
 	timeout time.Duration
 	statfs  func(path string, buf *unix.Statfs_t) error
 	stuck   prometheus.Gauge
@@ -47,9 +49,9 @@ type answer struct {
 // with many containers, and the mounts of interest change seldom.
 const reloadMounts = 30 * time.Second
 
-func newFilesystems(proc procfs.FS, timeout time.Duration) *filesystems {
+func newFilesystems(proc procfs.FS, o Options) *filesystems {
 	return &filesystems{
-		proc: proc, timeout: timeout, statfs: unix.Statfs,
+		proc: proc, root: o.Root, timeout: o.MountTimeout, statfs: unix.Statfs,
 		stuck: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "lubberline_host_stuck_mounts",
 			Help: "Mounts that did not answer in time and are left out.",
@@ -110,10 +112,10 @@ func (f *filesystems) ask(m *mount) {
 		return
 	}
 	m.asked = true
-	statfs := f.statfs
+	statfs, root := f.statfs, f.root
 	go func() {
 		a := answer{labels: m.labels}
-		a.err = statfs(m.path, &a.stat)
+		a.err = statfs(root.Path(m.path), &a.stat)
 		m.answer <- a
 	}()
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/procfs"
 	"github.com/prometheus/procfs/blockdevice"
 
+	"github.com/lubberline/lubberline/collector/hostroot"
 	"github.com/lubberline/lubberline/collector/series"
 )
 
@@ -24,6 +25,8 @@ type Options struct {
 	// ProcPath and SysPath are where procfs and sysfs are mounted; "/proc" and
 	// "/sys" when empty.
 	ProcPath, SysPath string
+	// Root is where the machine's mount points and /etc are.
+	Root hostroot.Root
 	// Hostname goes into lubberline_node_info; the machine's own when empty.
 	Hostname string
 	// MountTimeout is how long all filesystems together may keep a reading
@@ -69,10 +72,11 @@ func New(options Options) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open block devices in %q: %w", options.ProcPath, err)
 	}
+	own := ownNetwork(options.ProcPath)
 	sources := []source{
 		newCPU(proc), newLoad(proc), newMemory(proc), newVMStat(options.ProcPath),
-		newFilesystems(proc, options.MountTimeout), newDisks(disks), newInterfaces(proc),
-		newFiles(proc), newConntrack(proc), newPressure(proc), newClock(), newMachine(options),
+		newFilesystems(proc, options), newDisks(disks), newInterfaces(proc, own),
+		newFiles(proc), newConntrack(proc, own), newPressure(proc), newClock(), newMachine(options),
 	}
 	h := &Host{
 		sources: sources,

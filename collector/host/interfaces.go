@@ -2,6 +2,8 @@ package host
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -9,15 +11,17 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// interfaces reads /proc/net/dev.
+// interfaces reads /proc/net/dev, of process 1 where this one is in another
+// network namespace.
 type interfaces struct {
 	proc   procfs.FS
+	own    bool // this process is in the machine's network namespace
 	labels labelCache
 	names  []string // reused
 }
 
-func newInterfaces(proc procfs.FS) *interfaces {
-	return &interfaces{proc: proc, labels: newLabelCache("device")}
+func newInterfaces(proc procfs.FS, own bool) *interfaces {
+	return &interfaces{proc: proc, own: own, labels: newLabelCache("device")}
 }
 
 func (*interfaces) name() string { return "netdev" }
@@ -34,7 +38,7 @@ var interfaceColumns = []column[procfs.NetDevLine]{
 }
 
 func (n *interfaces) read(_ context.Context, _ time.Time, out *points) error {
-	lines, err := n.proc.NetDev()
+	lines, err := n.table()
 	if err != nil {
 		return err
 	}
@@ -51,6 +55,29 @@ func (n *interfaces) read(_ context.Context, _ time.Time, out *points) error {
 		}
 	}
 	return nil
+}
+
+// table is that of the machine.
+func (n *interfaces) table() (procfs.NetDev, error) {
+	if n.own {
+		return n.proc.NetDev()
+	}
+	first, err := n.proc.Proc(1)
+	if err != nil {
+		return nil, err
+	}
+	return first.NetDev()
+}
+
+// ownNetwork says whether this process is in the network namespace of process 1;
+// also where that must not be looked at.
+func ownNetwork(procPath string) bool {
+	own, err := os.Stat(filepath.Join(procPath, "self/ns/net"))
+	if err != nil {
+		return true
+	}
+	first, err := os.Stat(filepath.Join(procPath, "1/ns/net"))
+	return err != nil || os.SameFile(own, first)
 }
 
 // isContainerEnd leaves out the host's ends of containers' links: their traffic

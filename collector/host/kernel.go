@@ -42,13 +42,21 @@ func (f *files) read(_ context.Context, _ time.Time, out *points) error {
 }
 
 // conntrack reads the table of tracked connections, where the module is loaded.
-type conntrack struct{ proc procfs.FS }
+// /proc shows that of the reader's network namespace, so that a reader in another
+// than the machine's has nothing to tell.
+type conntrack struct {
+	proc procfs.FS
+	own  bool
+}
 
-func newConntrack(proc procfs.FS) *conntrack { return &conntrack{proc} }
+func newConntrack(proc procfs.FS, own bool) *conntrack { return &conntrack{proc, own} }
 
 func (*conntrack) name() string { return "conntrack" }
 
 func (c *conntrack) read(_ context.Context, _ time.Time, out *points) error {
+	if !c.own {
+		return errNoData
+	}
 	entries, err := c.number("net/netfilter/nf_conntrack_count")
 	if err != nil {
 		return err

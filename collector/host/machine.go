@@ -81,14 +81,25 @@ func (m *machine) infoLabels() []series.Label {
 		{Name: "boot_id", Value: firstLine(filepath.Join(m.options.ProcPath, "sys/kernel/random/boot_id"))},
 		{Name: "hostname", Value: m.options.Hostname},
 		{Name: "kernel", Value: cadvisor.KernelVersion()},
-		{Name: "machine_id", Value: firstLine("/etc/machine-id", "/var/lib/dbus/machine-id")},
-		{Name: "os", Value: cadvisor.ContainerOsVersion()},
+		{Name: "machine_id", Value: firstLine(m.options.Root.Path("/etc/machine-id"), m.options.Root.Path("/var/lib/dbus/machine-id"))},
+		{Name: "os", Value: prettyName(m.options.Root.Path("/etc/os-release"))},
 	} {
 		if l.Value != "" && l.Value != "Unknown" {
 			labels = append(labels, l)
 		}
 	}
 	return labels
+}
+
+// prettyName is how an operating system calls itself for people.
+func prettyName(path string) string {
+	text, _ := os.ReadFile(path) // without it the name is not known
+	for line := range strings.Lines(string(text)) {
+		if name, ok := strings.CutPrefix(line, "PRETTY_NAME="); ok {
+			return strings.Trim(strings.TrimSpace(name), `"'`)
+		}
+	}
+	return ""
 }
 
 // firstLine returns the first line of the first file that can be read.

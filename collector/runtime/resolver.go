@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/lubberline/lubberline/collector/hostroot"
 	"github.com/lubberline/lubberline/collector/reading"
 )
 
@@ -23,6 +24,8 @@ type Options struct {
 	Sockets map[string][]string
 	// ProcPath is where procfs is mounted; "/proc" when empty.
 	ProcPath string
+	// Root is where the runtimes' own paths, of logs and layers, are found.
+	Root hostroot.Root
 	// Timeout bounds each question; 2 s when zero.
 	Timeout time.Duration
 	// Logger may be nil.
@@ -65,6 +68,7 @@ type endpoint struct {
 // Resolver names containers. It is safe for many goroutines.
 type Resolver struct {
 	endpoints []endpoint
+	root      hostroot.Root
 	timeout   time.Duration
 	logger    *slog.Logger
 	system    *reading.Identity // of everything that is no container
@@ -86,7 +90,7 @@ func New(o Options) (*Resolver, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	r := &Resolver{
-		timeout: o.Timeout, logger: o.Logger, system: &reading.Identity{},
+		root: o.Root, timeout: o.Timeout, logger: o.Logger, system: &reading.Identity{},
 		unknown: make(map[string]time.Time), now: time.Now,
 	}
 	m := newMetrics(o.Registerer)
@@ -187,6 +191,9 @@ func (r *Resolver) askOne(
 	defer cancel()
 	identity, final, err := question(ctx, e.client)
 	e.requests.count(err)
+	if identity != nil {
+		identity.LogPath, identity.RootDir = r.root.Path(identity.LogPath), r.root.Path(identity.RootDir)
+	}
 	return identity, final, err
 }
 
