@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,8 +21,12 @@ type share struct {
 
 // shares are the program, its containerd and the shims that run now.
 func (k *kube) shares() ([]*share, error) {
-	program, daemon, shims := &share{name: "lubberline"}, &share{name: "containerd"}, &share{name: "shims"}
-	program.pids = []int{k.process.cmd.Process.Pid}
+	return sharesOf(k.process.cmd.Process.Pid, k.runtimeState(), k.data)
+}
+
+// sharesOf finds the program's runtime by one of the folders in its arguments.
+func sharesOf(pid int, folders ...string) ([]*share, error) {
+	program, daemon, shims := &share{name: "lubberline", pids: []int{pid}}, &share{name: "containerd"}, &share{name: "shims"}
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		return nil, err
@@ -36,7 +41,8 @@ func (k *kube) shares() ([]*share, error) {
 		if err != nil {
 			return nil, err
 		}
-		switch of := strings.Contains(string(text), k.runtimeState()) || strings.Contains(string(text), k.data); {
+		names := func(folder string) bool { return strings.Contains(string(text), folder) }
+		switch of := slices.ContainsFunc(folders, names); {
 		case of && filepath.Base(args[0]) == "containerd":
 			daemon.pids = append(daemon.pids, pid)
 		case of && strings.HasPrefix(filepath.Base(args[0]), "containerd-shim"):
@@ -66,32 +72,36 @@ func (k *kube) watchIdle(ctx context.Context) ([]*share, error) {
 	if err != nil {
 		return nil, err
 	}
+	return all, watchShares(ctx, all, k.s.seconds)
+}
+
+func watchShares(ctx context.Context, all []*share, length time.Duration) (err error) {
 	before := make([]time.Duration, len(all))
 	for i, s := range all {
 		if before[i], err = s.cpuTime(); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	began := time.Now()
-	if err := sleep(ctx, k.s.seconds); err != nil {
-		return nil, err
+	if err := sleep(ctx, length); err != nil {
+		return err
 	}
 	wall := time.Since(began)
 	for i, s := range all {
 		after, err := s.cpuTime()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		s.cpu = 100 * (after - before[i]).Seconds() / wall.Seconds()
 		for _, pid := range s.pids {
 			rss, err := memoryOf(pid, "VmRSS")
 			if err != nil {
-				return nil, err
+				return err
 			}
 			s.rss += rss
 		}
 	}
-	return all, nil
+	return nil
 }
 
 func total(all []*share) (t share) {

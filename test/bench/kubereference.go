@@ -92,6 +92,44 @@ func (r *reference) measure(ctx context.Context, s *settings) (f referenceRun, e
 	return f, err
 }
 
+// referenceServices is what was measured of its services.
+type referenceServices struct {
+	served  float64 // seconds from the last of few created to all answering
+	flipped float64 // milliseconds
+}
+
+// referenceFlips is how often an endpoint is changed; the client rests 1.5 s
+// between two.
+const referenceFlips = 10
+
+// services starts it, measures its proxy as ours is measured, and removes it.
+func (r *reference) services(ctx context.Context) (f referenceServices, err error) {
+	defer func() {
+		_, e := r.run(context.WithoutCancel(ctx), nil, "real-k8s.sh", "wipe")
+		err = errors.Join(err, e)
+	}()
+	if _, err := r.run(ctx, nil, "real-k8s.sh", "up"); err != nil {
+		return f, err
+	}
+	var all string
+	for _, args := range [][]string{{"services", strconv.Itoa(few)}, {"flip", strconv.Itoa(referenceFlips)}} {
+		out, err := r.run(ctx, nil, "real-k8s.sh", append([]string{"exec", filepath.Join(r.built, "load")}, append(args, referenceNode)...)...)
+		if err != nil {
+			return f, err
+		}
+		all += out
+	}
+	served, err := duration(all, `after the first create, ([\d.mµs]+) after the last`)
+	if err != nil {
+		return f, err
+	}
+	flipped, err := duration(all, `reaching the new one: .* median ([\d.mµs]+)`)
+	return referenceServices{served: served.Seconds(), flipped: milliseconds(flipped)}, err
+}
+
+// referenceNode is the address of its node.
+const referenceNode = "172.30.99.1"
+
 // loadOn puts the same work on our own cluster: the same client, by kubectl.
 func (r *reference) loadOn(ctx context.Context, k *kube) (podStart, scale, gone float64, err error) {
 	environment := []string{"KUBECONFIG=" + k.kubeconfig(), "PATH=" + r.built + ":" + os.Getenv("PATH")}
@@ -131,17 +169,22 @@ func loadFigures(out string) (podStart, scale, gone float64, err error) {
 	}{
 		{&podStart, `to its pod Ready: .* median ([\d.m]+s)`}, {&scale, `all Ready: ([\d.m]+s)`}, {&gone, `delete of the RC .*: ([\d.m]+s)`},
 	} {
-		match := regexp.MustCompile(f.pattern).FindStringSubmatch(out)
-		if match == nil {
-			return 0, 0, 0, fmt.Errorf("no %q in %q", f.pattern, out)
-		}
-		d, err := time.ParseDuration(match[1])
+		d, err := duration(out, f.pattern)
 		if err != nil {
 			return 0, 0, 0, err
 		}
 		*f.into = d.Seconds()
 	}
 	return podStart, scale, gone, nil
+}
+
+// duration is what the pattern's group matches.
+func duration(out, pattern string) (time.Duration, error) {
+	match := regexp.MustCompile(pattern).FindStringSubmatch(out)
+	if match == nil {
+		return 0, fmt.Errorf("no %q in %q", pattern, out)
+	}
+	return time.ParseDuration(match[1])
 }
 
 // figure is the number that the pattern's group matches.

@@ -22,6 +22,7 @@ type servicesRun struct {
 	paths      []path
 	names      []questions
 	namesFloor questions
+	machines   machinesRun
 }
 
 // services measures services on one machine, and machines that join.
@@ -31,15 +32,32 @@ func services(ctx context.Context, s *settings) error {
 	if err != nil {
 		return err
 	}
+	peer, missing := findReference(s.reference)
+	var theirs referenceServices
+	if peer == nil {
+		s.report.note("%s is not beside ours: %v", realKubernetes, missing)
+	} else if theirs, err = peer.services(ctx); err != nil {
+		return fmt.Errorf("%s: %w", realKubernetes, err)
+	}
+	if r.machines, err = machines(ctx, s); err != nil {
+		return fmt.Errorf("several machines: %w", err)
+	}
 	add := s.report.add
+	add(line{what: "one change by nft of a table with nothing else in it, median of 100", ours: r.floor, unit: "ms"})
 	for i, n := range []int{few, many} {
 		add(line{what: fmt.Sprintf("to %d services through the API: creation with their slices", n), ours: r.grown[i].rate, unit: "/s"})
-		add(line{what: "  the last created to all answering", ours: r.grown[i].served, unit: "s"})
+		served := line{what: "  the last created to all answering", ours: r.grown[i].served, unit: "s"}
 		reached := func(f flip) float64 { return f.reached }
-		add(line{
+		changed := line{
 			what: fmt.Sprintf("one endpoint changed to a new connection there, %d services, median of %d", n, flips),
-			ours: median(r.flipped[i], reached), unit: "ms", goal: 15, atMost: true, other: r.floor, peer: "nft in an empty table",
-		})
+			ours: median(r.flipped[i], reached), unit: "ms", goal: 15, atMost: true,
+		}
+		if i == 0 && peer != nil {
+			served.other, served.peer = theirs.served, realKubernetes
+			changed.other, changed.peer = theirs.flipped, realKubernetes
+		}
+		add(served)
+		add(changed)
 		add(line{what: "  of which until the API has it", ours: median(r.flipped[i], func(f flip) float64 { return f.written }), unit: "ms"})
 		add(line{what: "  slowest tenth", ours: quantile(r.flipped[i], .9, reached), unit: "ms"})
 	}
@@ -47,6 +65,7 @@ func services(ctx context.Context, s *settings) error {
 	add(line{what: "  to all services answering", ours: r.allAgain, unit: "s"})
 	reportPaths(s.report, r.paths)
 	reportNames(s.report, r.names, r.namesFloor)
+	reportMachines(s.report, r.machines)
 	return nil
 }
 
