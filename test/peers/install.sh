@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what a fresh Debian machine lacks for `make test`: Docker and containerd
-# and a static busybox for images, a JDK and Maven for Elasticsearch, a C
+# and a static busybox for images, dig to ask for names, a JDK and Maven for Elasticsearch, a C
 # compiler for cgo. Does nothing where everything is there. Needs root for the
 # rest. InfluxDB 2.7 also wants cargo, which is not installed here; without it
 # 2.x is not tested.
@@ -20,6 +20,7 @@ want javac openjdk-17-jdk-headless
 want mvn maven
 want gcc gcc
 want ip iproute2
+want dig bind9-dnsutils
 # InfluxDB 2.7 is partly Rust and wants clang; nothing else does.
 if command -v cargo >/dev/null 2>&1; then
 	want clang clang
