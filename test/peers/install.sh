@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what a fresh Debian machine lacks for `make test`: Docker and containerd
+# Installs what a fresh Debian machine lacks for `make test`: Docker, its compose and containerd
 # and a static busybox for images, dig to ask for names, a JDK and Maven for Elasticsearch, a C
 # compiler for cgo. Does nothing where everything is there. Needs root for the
 # rest. InfluxDB 2.7 also wants cargo, which is not installed here; without it
@@ -12,6 +12,7 @@ want() { # want PROGRAM PACKAGE
 }
 want dockerd docker.io
 want docker docker.io
+want docker-compose docker-compose
 want containerd containerd
 want ctr containerd
 want runc runc
