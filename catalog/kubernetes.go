@@ -70,6 +70,7 @@ var kubernetesMetrics = []Metric{
 	{Name: "kube_replicationcontroller_status_ready_replicas", Group: Kubernetes, Kind: Gauge, Help: "Pods of the ReplicationController that are ready.", Labels: []string{"namespace", "replicationcontroller"}},
 	{Name: "kube_replicationcontroller_status_available_replicas", Group: Kubernetes, Kind: Gauge, Help: "Pods of the ReplicationController that have been ready long enough.", Labels: []string{"namespace", "replicationcontroller"}},
 	{Name: "kube_replicationcontroller_owner", Group: Kubernetes, Kind: Gauge, Help: "The ReplicationController's owners; always 1.", Labels: []string{"owner_kind", "owner_name", "owner_is_controller", "namespace", "replicationcontroller"}},
+	{Name: "lubberline_replicationcontroller_update_info", Group: Kubernetes, Kind: Gauge, Help: "The ReplicationController that a rolling update is to replace this one by; always 1.", Labels: []string{"next", "namespace", "replicationcontroller"}},
 	{Name: "kube_replicaset_created", Group: Kubernetes, Kind: Gauge, Unit: Timestamp, Help: "When the ReplicaSet was created.", Labels: []string{"namespace", "replicaset"}},
 	{Name: "kube_replicaset_labels", Group: Kubernetes, Kind: Gauge, Help: "The ReplicaSet's labels, each as label_<name>; always 1.", Labels: []string{"namespace", "replicaset"}},
 	{Name: "kube_replicaset_spec_replicas", Group: Kubernetes, Kind: Gauge, Help: "Pods the ReplicaSet is to have.", Labels: []string{"namespace", "replicaset"}},

@@ -36,6 +36,7 @@ import (
 	"github.com/lubberline/lubberline/orchestrator/apiserver/tokens"
 	"github.com/lubberline/lubberline/orchestrator/pki"
 	"github.com/lubberline/lubberline/orchestrator/store"
+	"github.com/lubberline/lubberline/ownmetrics"
 )
 
 // openCertificates makes or reads what the server shows, and writes the
@@ -45,6 +46,11 @@ func (s *Server) openCertificates() (err error) {
 	if err != nil {
 		return err
 	}
+	ends, err := ownmetrics.Register(s.options.Registerer, pki.Expiry(s.pki.Ends))
+	if err != nil {
+		return err
+	}
+	s.onClose(ends.Unregister)
 	s.serving, err = s.pki.Pair(pki.Request{Name: "apiserver", User: "kube-apiserver", Hosts: s.options.hosts()})
 	if err != nil {
 		return err

@@ -18,9 +18,11 @@ import (
 
 	agent "github.com/lubberline/lubberline/orchestrator/agent/app"
 	"github.com/lubberline/lubberline/orchestrator/join"
+	"github.com/lubberline/lubberline/orchestrator/pki"
 	"github.com/lubberline/lubberline/orchestrator/podnet"
 	"github.com/lubberline/lubberline/orchestrator/proxy"
 	"github.com/lubberline/lubberline/orchestrator/runtime"
+	"github.com/lubberline/lubberline/ownmetrics"
 )
 
 // MemberOptions is what a machine is made of that has joined a cluster.
@@ -67,6 +69,9 @@ func NewMember(ctx context.Context, o MemberOptions) (_ *Member, err error) {
 	m.shared = informers.NewSharedInformerFactoryWithOptions(m.client, 0, informers.WithTransform(withoutManagedFields))
 	m.events = newRecorders(m.client)
 	m.parts = []part{{"certificates", o.Identity}}
+	if _, err := ownmetrics.Register(o.Registerer, pki.Expiry(o.Identity.Ends)); err != nil {
+		return nil, err
+	}
 	for _, build := range []func() error{m.buildPodNetwork, m.buildProxy, m.buildAgent} {
 		if err := build(); err != nil {
 			m.events.shutdown()

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -209,6 +210,15 @@ func (i *Identity) current() *tls.Certificate {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
 	return i.client
+}
+
+// Ends are the node's two certificates and when each ends.
+func (i *Identity) Ends() iter.Seq2[string, time.Time] {
+	return func(yield func(string, time.Time) bool) {
+		i.mu.RLock()
+		defer i.mu.RUnlock()
+		_ = yield("node-client", i.client.Leaf.NotAfter) && yield("node-server", i.server.Leaf.NotAfter)
+	}
 }
 
 // Certificate is what the node's server shows, for tls.Config's GetCertificate.

@@ -125,7 +125,9 @@ func TestEveryMetricOfTheCatalogIsMade(t *testing.T) {
 	Pod(emit, waiting)
 	Node(emit, aNode())
 	meta := metav1.ObjectMeta{Namespace: "shop", Name: "x", CreationTimestamp: at, Labels: map[string]string{"a": "b"}}
-	ReplicationController(emit, &v1.ReplicationController{ObjectMeta: meta})
+	updated := meta
+	updated.Annotations = map[string]string{"kubectl.kubernetes.io/next-controller-id": "y"}
+	ReplicationController(emit, &v1.ReplicationController{ObjectMeta: updated})
 	ReplicaSet(emit, &appsv1.ReplicaSet{ObjectMeta: meta})
 	part := intstr.FromString("25%")
 	replicas := int32(4)

@@ -26,6 +26,10 @@ func (e Emit) desired(kind string, replicas *int32) {
 	e("kube_"+kind+"_spec_replicas", float64(n))
 }
 
+// nextController is the annotation by which a rolling update's client remembers
+// what the controller is replaced by.
+const nextController = "kubectl.kubernetes.io/next-controller-id"
+
 // ReplicationController emits everything about a replication controller.
 func ReplicationController(emit Emit, rc *v1.ReplicationController) {
 	const kind = "replicationcontroller"
@@ -37,6 +41,9 @@ func ReplicationController(emit Emit, rc *v1.ReplicationController) {
 	emit("kube_replicationcontroller_status_ready_replicas", float64(rc.Status.ReadyReplicas))
 	emit("kube_replicationcontroller_status_available_replicas", float64(rc.Status.AvailableReplicas))
 	emit("kube_replicationcontroller_status_observed_generation", float64(rc.Status.ObservedGeneration))
+	if next := rc.Annotations[nextController]; next != "" {
+		emit.one("lubberline_replicationcontroller_update_info", "next", next)
+	}
 }
 
 // ReplicaSet emits everything about a replica set.
