@@ -92,7 +92,7 @@ func plainDefault(v reflect.Value) string {
 		return ""
 	}
 	if d, ok := v.Interface().(time.Duration); ok {
-		return strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
+		return strings.ReplaceAll(strings.ReplaceAll(d.String(), "m0s", "m"), "h0m", "h")
 	}
 	return fmt.Sprint(v.Interface())
 }

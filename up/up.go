@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -27,6 +28,8 @@ const closeBound = time.Minute
 // Options is what `lubberline up` runs with.
 type Options struct {
 	Config *Config
+	// Hangup makes alert rules and receivers be read again; may be nil.
+	Hangup <-chan os.Signal
 	// Out takes the steps and addresses for the person at the terminal.
 	Out io.Writer
 	// Log takes the log records.
@@ -44,18 +47,19 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	r := &run{cfg: cfg, steps: newSteps(o.Out), cluster: cluster{told: make(chan struct{})}}
+	r := &run{cfg: cfg, hangup: o.Hangup, steps: newSteps(o.Out), cluster: cluster{told: make(chan struct{})}}
 	r.steps.say("Lubberline %s, data in %s", version.Version, cfg.DataDir)
 	return r.start(ctx, o.Log, level)
 }
 
 // run is the process while it comes up.
 type run struct {
-	cfg   *Config
-	steps *steps
-	node  string
-	log   *slog.Logger
-	group *lifecycle.Group
+	cfg    *Config
+	hangup <-chan os.Signal
+	steps  *steps
+	node   string
+	log    *slog.Logger
+	group  *lifecycle.Group
 
 	cluster    cluster
 	aggregator *aggregator.App
@@ -104,7 +108,7 @@ func (r *run) build(ctx context.Context) (err error) {
 	}
 	r.aggregator, err = aggregator.New(ctx, aggregator.Options{
 		Config: r.cfg.Aggregator, DataDir: r.cfg.DataDir, LocalSocket: r.cfg.aggregatorSocket(), Cluster: r.cluster.joined(),
-		Metrics: r.cluster.gatherer(), NodeLogs: nodeLogs, Logger: r.log,
+		Metrics: r.cluster.gatherer(), NodeLogs: nodeLogs, Hangup: r.hangup, Logger: r.log,
 	})
 	if err != nil {
 		return err

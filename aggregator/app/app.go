@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"github.com/lubberline/lubberline/aggregator/metricstore"
 	receivelogs "github.com/lubberline/lubberline/aggregator/receive/logs"
 	"github.com/lubberline/lubberline/aggregator/rollup"
+	"github.com/lubberline/lubberline/alerts"
 	"github.com/lubberline/lubberline/dirlock"
 	"github.com/lubberline/lubberline/lifecycle"
 	"github.com/lubberline/lubberline/listen"
@@ -49,7 +51,9 @@ type Options struct {
 	NodeLogs net.Listener
 	// Metrics of other parts of the process are shown beside our own; may be nil.
 	Metrics prometheus.Gatherer
-	Logger  *slog.Logger
+	// Hangup makes rules and receivers be read again; may be nil.
+	Hangup <-chan os.Signal
+	Logger *slog.Logger
 }
 
 // Cluster is a Kubernetes API. Whoever made the informers starts them after New.
@@ -75,7 +79,8 @@ type App struct {
 	rollup      *rollup.Rollup
 	historical  heapster.History
 	cluster     *Cluster
-	join        *joined.Join // nil without a cluster
+	join        *joined.Join    // nil without a cluster
+	alerts      *alerts.Manager // nil when rules are not evaluated
 
 	router      *gin.Engine    // what both listeners serve
 	http, local *listen.Server // local may be nil
@@ -106,6 +111,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		a.buildElasticsearch,
 		func() error { return a.buildRollup(ctx) },
 		a.buildJoin,
+		a.buildAlerts,
 		func() error { return a.buildForward(o.NodeLogs) },
 		func() error { return a.buildHTTP(o.LocalSocket) },
 	}
@@ -114,6 +120,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 			return nil, err
 		}
 	}
+	a.group.Go("reload", func(ctx context.Context) error { return a.heedHangup(ctx, o.Hangup) })
 	return a, nil
 }
 
@@ -136,6 +143,15 @@ func (a *App) OwnLogs() string {
 		return "unix://" + a.forward.String()
 	}
 	return a.forward.String()
+}
+
+// Reload reads the files of alert rules and receivers again. What is wrong goes
+// on in its old form; the error names file and line.
+func (a *App) Reload() error {
+	if a.alerts == nil {
+		return nil
+	}
+	return a.alerts.Reload()
 }
 
 // Latest is the newest batch of figures, nil before the first.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lubberline/lubberline/alerts"
 	"github.com/lubberline/lubberline/config"
 	"github.com/lubberline/lubberline/listen"
 )
@@ -28,6 +29,8 @@ type Config struct {
 	// Kubernetes is the cluster whose objects metrics and logs are joined with;
 	// nil where there is none. `lubberline up` joins the cluster it runs.
 	Kubernetes *KubernetesConfig `yaml:"kubernetes"`
+	// Alerts are rules that are evaluated on what is stored.
+	Alerts alerts.Config `yaml:"alerts"`
 	// Historical is what answers /api/v1/historical: embedded or influxdb.
 	Historical string `yaml:"historical"`
 }
@@ -91,6 +94,7 @@ func DefaultConfig() Config {
 		Resolution: 5 * time.Second,
 		Metrics:    StoreConfig{Retention: 15 * 24 * time.Hour, MaxSize: 8 << 30},
 		Logs:       StoreConfig{Retention: 7 * 24 * time.Hour, MaxSize: 16 << 30},
+		Alerts:     alerts.DefaultConfig(),
 		Historical: "embedded",
 	}
 }
@@ -111,6 +115,9 @@ func (c *Config) Validate() error {
 		fail("resolution: %s: want whole seconds, at least 1s", c.Resolution)
 	}
 	errs = append(errs, c.Metrics.check("metrics"), c.Logs.check("logs"))
+	if err := c.Alerts.Check(); err != nil {
+		fail("alerts: %w", err)
+	}
 	switch {
 	case c.Historical != "embedded" && c.Historical != "influxdb":
 		fail("historical: %q: want embedded or influxdb", c.Historical)

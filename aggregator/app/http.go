@@ -58,7 +58,7 @@ func (a *App) route() error {
 		return err
 	}
 	r.Use(a.recovered, limitBody)
-	for _, register := range []func(gin.IRouter) error{a.routeHeapster, a.routeReceive, a.routePrometheus, a.routeHealth} {
+	for _, register := range []func(gin.IRouter) error{a.routeHeapster, a.routeReceive, a.routePrometheus, a.routeHealth, a.routeAlerts} {
 		if err := register(r); err != nil {
 			return err
 		}
@@ -101,9 +101,13 @@ func (a *App) routeReceive(r gin.IRouter) error {
 }
 
 func (a *App) routePrometheus(r gin.IRouter) error {
-	api, err := apiprometheus.New(apiprometheus.Options{
+	options := apiprometheus.Options{
 		Engine: a.engine, Store: a.metricStore, Version: version.Version, Logger: a.logger("api"), Registerer: a.metrics,
-	})
+	}
+	if a.alerts != nil {
+		options.Rules, options.Alertmanagers = a.alerts, a.alerts
+	}
+	api, err := apiprometheus.New(options)
 	if err != nil {
 		return err
 	}

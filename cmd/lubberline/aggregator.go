@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -35,6 +37,13 @@ func aggregatorCommand() *cobra.Command {
 	return cmd
 }
 
+// hangups are the signals at which configuration is read again.
+func hangups() <-chan os.Signal {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	return c
+}
+
 func runAggregator(cmd *cobra.Command, cfg *up.Config) error {
 	level, err := logging.ParseLevel(cfg.LogLevel)
 	if err != nil {
@@ -46,7 +55,7 @@ func runAggregator(cmd *cobra.Command, cfg *up.Config) error {
 	}
 	pipeline := logging.NewPipeline(host)
 	a, err := app.New(cmd.Context(), app.Options{
-		Config: cfg.Aggregator, DataDir: cfg.DataDir, Logger: logging.New(cmd.ErrOrStderr(), level, pipeline),
+		Config: cfg.Aggregator, DataDir: cfg.DataDir, Hangup: hangups(), Logger: logging.New(cmd.ErrOrStderr(), level, pipeline),
 	})
 	if err != nil {
 		return err

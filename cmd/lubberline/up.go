@@ -54,5 +54,5 @@ func runUp(cmd *cobra.Command, flags upFlags) error {
 	if err := cfg.Validate(); err != nil || flags.check {
 		return err
 	}
-	return up.Run(cmd.Context(), up.Options{Config: cfg, Out: cmd.OutOrStdout(), Log: cmd.ErrOrStderr()})
+	return up.Run(cmd.Context(), up.Options{Config: cfg, Hangup: hangups(), Out: cmd.OutOrStdout(), Log: cmd.ErrOrStderr()})
 }

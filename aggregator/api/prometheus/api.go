@@ -1,6 +1,7 @@
 // Package prometheus serves Prometheus's HTTP query API on the embedded metric
-// store: query, query_range, series, labels, label values, format and parse,
-// with Prometheus's own handlers, and metadata from the catalog.
+// store: query, query_range, series, labels, label values, format and parse, and
+// the states of rules and alerts, with Prometheus's own handlers, and metadata
+// from the catalog.
 package prometheus
 
 import (
@@ -8,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 	"github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/rules"
 	"github.com/prometheus/prometheus/storage"
 	v1 "github.com/prometheus/prometheus/web/api/v1"
 )
@@ -28,6 +31,9 @@ type Options struct {
 	Store  storage.SampleAndChunkQueryable
 	// Version is what status/buildinfo says of us.
 	Version string
+	// Rules and Alertmanagers are shown; may be nil.
+	Rules         v1.RulesRetriever
+	Alertmanagers v1.AlertmanagerRetriever
 	// MaxBody bounds the form of a POST: 1 MiB.
 	MaxBody    int64
 	Logger     *slog.Logger
@@ -56,13 +62,19 @@ func New(o Options) (*API, error) {
 	if o.MaxBody <= 0 {
 		o.MaxBody = defaultMaxBody
 	}
+	if o.Rules == nil {
+		o.Rules = noRules{}
+	}
+	if o.Alertmanagers == nil {
+		o.Alertmanagers = noRules{}
+	}
 	router := route.New()
 	handlers(o).Register(router.WithPrefix(prefix))
 	return &API{handler: router, maxBody: o.MaxBody}, nil
 }
 
 // handlers makes Prometheus's handlers. What they need for paths that are not
-// registered here (targets, rules, administration) is left out.
+// registered here (targets, administration) is left out.
 func handlers(o Options) *v1.API {
 	reg := o.Registerer
 	if reg == nil {
@@ -73,12 +85,12 @@ func handlers(o Options) *v1.API {
 		o.Engine, o.Store, nil, noExemplars{},
 		func(context.Context) v1.ScrapePoolsRetriever { return nil },
 		func(context.Context) v1.TargetRetriever { return nil },
-		func(context.Context) v1.AlertmanagerRetriever { return nil },
+		func(context.Context) v1.AlertmanagerRetriever { return o.Alertmanagers },
 		func() config.Config { return config.DefaultConfig },
 		map[string]string{}, v1.GlobalURLOptions{},
 		func(f http.HandlerFunc) http.HandlerFunc { return f },
 		nil, "", false, false, 0, o.Logger,
-		func(context.Context) v1.RulesRetriever { return nil },
+		func(context.Context) v1.RulesRetriever { return o.Rules },
 		0, 1, 1<<20, false, regexp.MustCompile("^$"),
 		func() (v1.RuntimeInfo, error) { return v1.RuntimeInfo{StartTime: time.Now()}, nil },
 		build, nil, nil, nil, reg, nil, false, nil, false, false, false,
@@ -93,6 +105,14 @@ func (noExemplars) ExemplarQuerier(context.Context) (storage.ExemplarQuerier, er
 	return nil, errors.New("exemplars are not stored")
 }
 
+// noRules answers where nothing is evaluated.
+type noRules struct{}
+
+func (noRules) RuleGroups() []*rules.Group           { return nil }
+func (noRules) AlertingRules() []*rules.AlertingRule { return nil }
+func (noRules) Alertmanagers() []*url.URL            { return nil }
+func (noRules) DroppedAlertmanagers() []*url.URL     { return nil }
+
 // Register adds the paths below /api/v1.
 func (a *API) Register(r gin.IRouter) {
 	group := r.Group(prefix)
@@ -101,7 +121,9 @@ func (a *API) Register(r gin.IRouter) {
 		group.POST(path, a.serve)
 	}
 	group.GET("/label/:name/values", a.serve)
-	group.GET("/status/buildinfo", a.serve)
+	for _, path := range []string{"/status/buildinfo", "/rules", "/alerts", "/alertmanagers"} {
+		group.GET(path, a.serve)
+	}
 	group.GET("/metadata", metadata)
 }
 
