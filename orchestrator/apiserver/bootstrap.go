@@ -134,11 +134,16 @@ func (s *Server) startBootstrap(ctx context.Context) error {
 func (s *Server) keepBootstrapped(ctx context.Context) {
 	ticks := time.NewTicker(reconcilePeriod)
 	defer ticks.Stop()
+	var changed <-chan struct{}
+	if s.options.Servers != nil {
+		changed = s.options.Servers.Changed()
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticks.C:
+		case <-changed:
 		}
 		if err := s.bootstrap(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("system objects are not all there", "error", err)

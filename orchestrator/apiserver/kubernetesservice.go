@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -23,7 +24,19 @@ const servicePort = 443
 // endpoint is where the API is behind its service.
 type endpoint struct {
 	clusterIP netip.Addr
-	address   netip.AddrPort
+	address   netip.AddrPort   // this server's
+	all       []netip.AddrPort // of all servers that live, by address
+}
+
+// reachable are the servers that pods can reach: endpoints may not be loopback.
+// All have the port of this one.
+func (e endpoint) reachable() (all []netip.Addr) {
+	for _, a := range e.all {
+		if !a.Addr().IsLoopback() && a.Port() == e.address.Port() && a.Addr().Is4() == e.address.Addr().Is4() {
+			all = append(all, a.Addr())
+		}
+	}
+	return all
 }
 
 func (e endpoint) family() (corev1.IPFamily, discoveryv1.AddressType) {
@@ -44,8 +57,8 @@ func reconcileKubernetesService(ctx context.Context, c kubernetes.Interface, e e
 	if expected(err) != nil {
 		return fmt.Errorf("service %s: %w", serviceName, err)
 	}
-	if e.address.Addr().IsLoopback() {
-		return nil // no pod can reach it, and endpoints may not be loopback
+	if len(e.reachable()) == 0 {
+		return nil
 	}
 	if err := reconcileEndpoints(ctx, c, e); err != nil {
 		return fmt.Errorf("endpoints %s: %w", serviceName, err)
@@ -75,8 +88,12 @@ func (e endpoint) service() *corev1.Service {
 
 func reconcileEndpoints(ctx context.Context, c kubernetes.Interface, e endpoint) error {
 	all := c.CoreV1().Endpoints(metav1.NamespaceDefault)
+	var addresses []corev1.EndpointAddress
+	for _, a := range e.reachable() {
+		addresses = append(addresses, corev1.EndpointAddress{IP: a.String()})
+	}
 	want := []corev1.EndpointSubset{{
-		Addresses: []corev1.EndpointAddress{{IP: e.address.Addr().String()}},
+		Addresses: addresses,
 		Ports:     []corev1.EndpointPort{{Name: "https", Port: int32(e.address.Port()), Protocol: corev1.ProtocolTCP}},
 	}}
 	have, err := all.Get(ctx, serviceName, metav1.GetOptions{})
@@ -97,9 +114,12 @@ func reconcileEndpoints(ctx context.Context, c kubernetes.Interface, e endpoint)
 func reconcileSlice(ctx context.Context, c kubernetes.Interface, e endpoint) error {
 	all := c.DiscoveryV1().EndpointSlices(metav1.NamespaceDefault)
 	_, family := e.family()
-	endpoints := []discoveryv1.Endpoint{{
-		Addresses: []string{e.address.Addr().String()}, Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true)},
-	}}
+	var endpoints []discoveryv1.Endpoint
+	for _, a := range e.reachable() {
+		endpoints = append(endpoints, discoveryv1.Endpoint{
+			Addresses: []string{a.String()}, Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true)},
+		})
+	}
 	ports := []discoveryv1.EndpointPort{{
 		Name: ptr.To("https"), Port: ptr.To(int32(e.address.Port())), Protocol: ptr.To(corev1.ProtocolTCP),
 	}}
@@ -125,6 +145,7 @@ func reconcileSlice(ctx context.Context, c kubernetes.Interface, e endpoint) err
 
 // sameEndpoints looks at what we set only: defaults may fill in more.
 func sameEndpoints(a, b []discoveryv1.Endpoint) bool {
-	return len(a) == len(b) && equality.Semantic.DeepEqual(a[0].Addresses, b[0].Addresses) &&
-		ptr.Deref(a[0].Conditions.Ready, false) == ptr.Deref(b[0].Conditions.Ready, false)
+	return slices.EqualFunc(a, b, func(a, b discoveryv1.Endpoint) bool {
+		return slices.Equal(a.Addresses, b.Addresses) && ptr.Deref(a.Conditions.Ready, false) == ptr.Deref(b.Conditions.Ready, false)
+	})
 }

@@ -28,8 +28,10 @@ type Options struct {
 	Advertise netip.Addr
 	// Hosts are further names and addresses to be in the serving certificate.
 	Hosts []string
-	// External is used instead of the embedded store when it names endpoints.
-	External store.External
+	// Store is used instead of an embedded one. Run closes it.
+	Store *store.Store
+	// Servers knows the other servers of the same store; nil is none.
+	Servers Servers
 	// ServiceNetwork holds the cluster IPs; its first address is the API's.
 	ServiceNetwork netip.Prefix
 	// Domain is the cluster's DNS domain, "cluster.local" when empty.
@@ -45,6 +47,15 @@ type Options struct {
 	Roles      []access.Binding
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
+}
+
+// Servers is where the API is served.
+type Servers interface {
+	// Live are the addresses of all servers that serve now, this one's among them
+	// when it does.
+	Live() []netip.AddrPort
+	// Changed has room for one: it is told of a change.
+	Changed() <-chan struct{}
 }
 
 func (o *Options) complete() error {
@@ -101,5 +112,10 @@ func (s *Server) endpoint() endpoint {
 	if address, err := netip.ParseAddrPort(s.listener.Addr().String()); err == nil {
 		port = address.Port()
 	}
-	return endpoint{clusterIP: s.options.serviceIP(), address: netip.AddrPortFrom(s.options.Advertise, port)}
+	e := endpoint{clusterIP: s.options.serviceIP(), address: netip.AddrPortFrom(s.options.Advertise, port)}
+	e.all = []netip.AddrPort{e.address}
+	if s.options.Servers != nil {
+		e.all = s.options.Servers.Live()
+	}
+	return e
 }

@@ -48,6 +48,7 @@ type Server struct {
 	tokens    authenticator.Token
 	access    *access.Authorizer
 
+	running  <-chan struct{} // ends with Run; set before ready is closed
 	ready    chan struct{}
 	closing  []func()
 	closeAll sync.Once
@@ -97,8 +98,12 @@ func (s *Server) close() {
 }
 
 func (s *Server) openStore(ctx context.Context) (err error) {
+	if s.store = s.options.Store; s.store != nil {
+		s.onClose(s.store.Close)
+		return nil
+	}
 	s.store, err = store.Open(ctx, store.Options{
-		Dir: filepath.Join(s.options.DataDir, "etcd"), External: s.options.External, Logger: s.log, Registerer: s.options.Registerer,
+		Dir: filepath.Join(s.options.DataDir, "etcd"), Logger: s.log, Registerer: s.options.Registerer,
 	})
 	if err == nil {
 		s.onClose(s.store.Close)
@@ -134,9 +139,10 @@ func (s *Server) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	beside.Go(func() { _ = s.pki.Run(ctx) })
+	s.running = ctx.Done()
 	beside.Go(func() { s.awaitReady(ctx) })
 	defer s.informers.Shutdown()
-	s.informers.Start(ctx.Done())
+	s.informers.Start(s.running)
 	s.waitForStores(ctx)
 	prepared := s.generic.PrepareRun()
 	s.transport.serve(s.generic.Handler)
@@ -156,9 +162,12 @@ func (s *Server) URL() string { return local(s.listener) }
 func (s *Server) PKI() *pki.PKI { return s.pki }
 
 // Informers is the one factory for all parts in this process. Its objects have
-// no managed fields. Run starts what was asked for before; whoever asks later
-// starts it again.
+// no managed fields. Run starts what was asked for before.
 func (s *Server) Informers() informers.SharedInformerFactory { return s.informers }
+
+// StartInformers starts what was asked for since, until Run ends. The server is
+// ready.
+func (s *Server) StartInformers() { s.informers.Start(s.running) }
 
 // Kubeconfig is the administrator's file.
 func (s *Server) Kubeconfig() string { return filepath.Join(s.options.DataDir, "admin.kubeconfig") }

@@ -20,6 +20,7 @@ import (
 
 	agent "github.com/lubberline/lubberline/orchestrator/agent/app"
 	"github.com/lubberline/lubberline/orchestrator/apiserver"
+	"github.com/lubberline/lubberline/orchestrator/dns"
 	"github.com/lubberline/lubberline/orchestrator/runtime"
 	"github.com/lubberline/lubberline/orchestrator/scheduler/driver"
 	"github.com/lubberline/lubberline/orchestrator/store"
@@ -47,12 +48,20 @@ type App struct {
 	log     *slog.Logger
 	address netip.Addr
 
+	store   *store.Store     // external; nil with the embedded one
+	records *store.Records   // of store
 	runtime *runtime.Runtime // nil with a runtime of somebody else's
 	server  *apiserver.Server
 	client  kubernetes.Interface // the controllers'
 	events  *recorders
 	agent   *agent.App
+	dns     *dns.Server
+	servers *servers // nil with the embedded store
 	parts   []part
+	first   *term // with the embedded store: the only one
+	metrics *metrics
+
+	leads sync.Mutex // held while the loops of a leader are at work
 }
 
 // part is something that runs once the API answers.
@@ -65,11 +74,17 @@ type part struct {
 // when Run ends.
 func New(ctx context.Context, o Options) (_ *App, err error) {
 	a := &App{o: o, cfg: o.Config, log: o.Logger}
-	if err := a.prepareNetwork(); err != nil {
+	if a.metrics, err = newMetrics(o.Registerer); err != nil {
 		return nil, err
 	}
-	if err := a.buildServer(ctx); err != nil {
+	if err := a.openShared(ctx); err != nil {
 		return nil, err
+	}
+	if err := errors.Join(a.prepareNetwork(), ctx.Err()); err != nil {
+		return nil, errors.Join(err, a.closeShared())
+	}
+	if err := a.buildServer(ctx); err != nil {
+		return nil, errors.Join(err, a.closeShared())
 	}
 	defer func() {
 		if err != nil {
@@ -78,7 +93,9 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 			err = errors.Join(err, a.server.Run(ended)) // releases what it holds
 		}
 	}()
-	for _, build := range []func() error{a.buildClient, a.buildScheduler, a.buildControllers, a.buildPodNetwork, a.buildProxy, a.buildDNS, a.buildAgent} {
+	for _, build := range []func() error{
+		a.buildClient, a.buildFirstTerm, a.buildPodNetwork, a.buildProxy, a.buildDNS, a.buildServers, a.buildAgent,
+	} {
 		if err := build(); err != nil {
 			return nil, err
 		}
@@ -132,8 +149,10 @@ func (a *App) buildServer(ctx context.Context) (err error) {
 	if a.cfg.Address != "" {
 		options.Join = a.joinable()
 	}
-	if e := a.cfg.Etcd; e != nil {
-		options.External = store.External{Endpoints: e.Endpoints, CertFile: e.CertFile, KeyFile: e.KeyFile, CAFile: e.CAFile}
+	options.Store = a.store
+	if a.cfg.Etcd != nil {
+		a.servers = newServers(a)
+		options.Servers = a.servers
 	}
 	if a.o.ResourceMetrics != "" {
 		options.MetricsAPI = "unix://" + a.o.ResourceMetrics
@@ -151,16 +170,25 @@ func (a *App) buildClient() (err error) {
 	return nil
 }
 
-func (a *App) buildScheduler() error {
+// buildFirstTerm has who always leads ask for its informers before they start.
+func (a *App) buildFirstTerm() (err error) {
+	if a.store == nil {
+		a.first, err = a.leading()
+	}
+	a.parts = append(a.parts, part{"leader", runFunc(a.lead)})
+	return err
+}
+
+func (a *App) buildScheduler(t *term) error {
 	client, err := kubernetes.NewForConfig(a.server.ClientConfig("system:kube-scheduler"))
 	if err != nil {
 		return err
 	}
 	d, err := driver.New(driver.Options{
-		Client: client, Informers: a.server.Informers(), Events: a.events.of("default-scheduler", ""),
-		Logger: a.logger("scheduler"), Registerer: a.o.Registerer,
+		Client: client, Informers: t.informers, Events: a.events.of("default-scheduler", ""),
+		Logger: a.logger("scheduler"), Registerer: t.registerer,
 	})
-	a.parts = append(a.parts, part{"scheduler", d})
+	t.add("scheduler", d)
 	return err
 }
 
@@ -197,9 +225,10 @@ func (a *App) Ready() <-chan struct{} { return a.agent.Ready() }
 func (a *App) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var parts sync.WaitGroup
+	defer a.metrics.set.Unregister()
+	defer a.events.shutdown()
 	defer parts.Wait()
 	defer cancel()
-	defer a.events.shutdown()
 	if a.runtime != nil {
 		parts.Go(func() { a.keep(ctx, part{"runtime", a.runtime}) })
 	}

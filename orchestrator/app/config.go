@@ -76,6 +76,9 @@ type EtcdConfig struct {
 	CertFile  string   `yaml:"cert_file"`
 	KeyFile   string   `yaml:"key_file"`
 	CAFile    string   `yaml:"ca_file"`
+	// SecretFile holds what seals the cluster's keys in etcd; control hosts with
+	// the same are control hosts of one cluster. Empty has only one.
+	SecretFile string `yaml:"secret_file"`
 }
 
 // DefaultConfig is what holds where the file says nothing.
@@ -129,6 +132,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Etcd != nil && len(c.Etcd.Endpoints) == 0 {
 		fail("etcd.endpoints: missing")
+	}
+	if c.Etcd != nil && c.Etcd.SecretFile != "" && c.Address == "" {
+		fail("address: missing: with etcd.secret_file other control hosts and nodes must reach this one")
 	}
 	for i, role := range c.Roles {
 		if err := role.Validate(); err != nil {

@@ -17,31 +17,31 @@ import (
 type runner interface{ Run(context.Context) error }
 
 // buildControllers makes every reconcile loop.
-func (a *App) buildControllers() error {
-	objects, dynamic, err := a.watchObjects()
+func (a *App) buildControllers(t *term) error {
+	objects, dynamic, err := a.watchObjects(t)
 	if err != nil {
 		return err
 	}
-	a.parts = append(a.parts, part{"object watch", objects})
-	informers, log, r := a.server.Informers(), a.logger, a.o.Registerer
+	t.add("object watch", objects)
+	log := a.logger
 	for _, c := range []struct {
 		name  string
 		build func() (runner, error)
 	}{
 		{"namespace", func() (runner, error) {
-			return namespace.New(namespace.Options{Client: a.client, Metadata: dynamic, Informers: informers, Logger: log("namespace"), Registerer: r})
+			return namespace.New(namespace.Options{Client: a.client, Metadata: dynamic, Informers: t.informers, Logger: log("namespace"), Registerer: t.registerer})
 		}},
 		{"garbage collector", func() (runner, error) {
 			return garbagecollector.New(garbagecollector.Options{
-				Metadata: dynamic, Objects: objects, Events: a.events.of("garbage-collector-controller", ""), Logger: log("garbagecollector"), Registerer: r,
+				Metadata: dynamic, Objects: objects, Events: a.events.of("garbage-collector-controller", ""), Logger: log("garbagecollector"), Registerer: t.registerer,
 			})
 		}},
 		{"resource quota", func() (runner, error) {
-			return resourcequota.New(resourcequota.Options{Client: a.client, Informers: informers, Objects: objects, Logger: log("resourcequota"), Registerer: r})
+			return resourcequota.New(resourcequota.Options{Client: a.client, Informers: t.informers, Objects: objects, Logger: log("resourcequota"), Registerer: t.registerer})
 		}},
 		{"service accounts", func() (runner, error) {
 			return serviceaccount.New(serviceaccount.Options{
-				Client: a.client, Informers: informers, RootCA: a.server.PKI().CA(), Logger: log("serviceaccount"), Registerer: r,
+				Client: a.client, Informers: t.informers, RootCA: a.server.PKI().CA(), Logger: log("serviceaccount"), Registerer: t.registerer,
 			})
 		}},
 	} {
@@ -49,20 +49,20 @@ func (a *App) buildControllers() error {
 		if err != nil {
 			return fmt.Errorf("controller %s: %w", c.name, err)
 		}
-		a.parts = append(a.parts, part{c.name, controller})
+		t.add(c.name, controller)
 	}
-	return a.buildWorkloads()
+	return a.buildWorkloads(t)
 }
 
 // watchObjects watches every kind, for the controllers that look at all of them.
-func (a *App) watchObjects() (*objectwatch.Watcher, metadata.Interface, error) {
+func (a *App) watchObjects(t *term) (*objectwatch.Watcher, metadata.Interface, error) {
 	config := a.server.ClientConfig("system:kube-controller-manager", "system:masters")
 	m, err := metadata.NewForConfig(metadata.ConfigFor(config))
 	if err != nil {
 		return nil, nil, err
 	}
 	objects, err := objectwatch.New(objectwatch.Options{
-		Metadata: m, Discovery: a.client.Discovery(), Informers: a.server.Informers(),
+		Metadata: m, Discovery: a.client.Discovery(), Informers: t.informers,
 		Shared: objectwatch.SharedResources(), Logger: a.logger("objectwatch"),
 	})
 	return objects, m, err

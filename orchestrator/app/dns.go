@@ -52,15 +52,23 @@ func (a *App) buildDNS() error {
 	if err != nil {
 		return err
 	}
-	server, err := dns.New(dns.Options{
+	a.dns, err = dns.New(dns.Options{
 		Client: client, Informers: a.server.Informers(), Listen: listen, Domain: a.cfg.Network.Domain,
 		ServiceIP: nth(a.cfg.Network.Services, dnsIndex), Networks: []netip.Prefix{a.cfg.Network.Pods, a.cfg.Network.Services},
-		Resolvers: a.cfg.DNS.Resolvers, ResolvConf: a.cfg.DNS.ResolvConf,
+		Servers: a.dnsServers(), Resolvers: a.cfg.DNS.Resolvers, ResolvConf: a.cfg.DNS.ResolvConf,
 		Logger: a.logger("dns"), Registerer: a.o.Registerer,
 	})
 	if err != nil {
 		return err
 	}
-	a.parts = append(a.parts, part{"dns", server})
+	a.parts = append(a.parts, part{"dns", a.dns})
 	return nil
+}
+
+// dnsServers are those of all control hosts; nil with the embedded store.
+func (a *App) dnsServers() func() []netip.AddrPort {
+	if a.servers == nil {
+		return nil
+	}
+	return a.servers.DNS
 }

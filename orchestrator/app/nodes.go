@@ -40,18 +40,27 @@ func (a *App) logsAddress() string {
 	return net.JoinHostPort(a.address.String(), strconv.Itoa(a.cfg.LogsPort))
 }
 
-// buildPodNetwork makes what gives every node its addresses and leads to them.
+// buildNodeRanges makes what gives every node its addresses.
+func (a *App) buildNodeRanges(t *term) error {
+	n := a.cfg.Network
+	o := nodeipam.Options{
+		Client: a.client, Informers: t.informers, Events: a.events.of("node-ipam-controller", ""),
+		Pods: n.Pods, Bits: n.Node.Bits(), Logger: a.logger("nodeipam"), Registerer: t.registerer,
+	}
+	if a.records != nil {
+		o.Claims = podRanges{a.records}
+	} else {
+		o.Reserved = map[string]netip.Prefix{a.o.Node: n.Node}
+	}
+	ranges, err := nodeipam.New(o)
+	t.add("node addresses", ranges)
+	t.add("token cleaner", &join.Cleaner{Client: a.client, Logger: a.logger("tokens")})
+	return err
+}
+
+// buildPodNetwork makes what leads to every node's addresses.
 func (a *App) buildPodNetwork() error {
 	n := a.cfg.Network
-	ranges, err := nodeipam.New(nodeipam.Options{
-		Client: a.client, Informers: a.server.Informers(), Events: a.events.of("node-ipam-controller", ""),
-		Pods: n.Pods, Bits: n.Node.Bits(), Reserved: map[string]netip.Prefix{a.o.Node: n.Node},
-		Logger: a.logger("nodeipam"), Registerer: a.o.Registerer,
-	})
-	if err != nil {
-		return err
-	}
-	a.parts = append(a.parts, part{"node addresses", ranges}, part{"token cleaner", &join.Cleaner{Client: a.client, Logger: a.logger("tokens")}})
 	o := podnet.Options{
 		Informers: a.server.Informers(), Node: a.o.Node, Pods: n.Pods, Own: n.Node, Bridge: n.Bridge, Table: n.translation(),
 		Logger: a.logger("podnet"), Registerer: a.o.Registerer,

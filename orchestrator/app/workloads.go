@@ -17,16 +17,16 @@ type runFunc func(context.Context) error
 func (f runFunc) Run(ctx context.Context) error { return f(ctx) }
 
 // buildWorkloads makes the controllers of pods, services and nodes.
-func (a *App) buildWorkloads() error {
+func (a *App) buildWorkloads(t *term) error {
 	all, err := controller.All(controller.Options{
-		Client: a.client, Informers: a.server.Informers(),
+		Client: a.client, Informers: t.informers,
 		Events: func(component string) record.EventRecorder { return a.events.of(component, "") },
-		Logger: a.logger("controllers"), Registerer: a.o.Registerer,
+		Logger: a.logger("controllers"), Registerer: t.registerer,
 		NodeGracePeriod:  a.cfg.NodeGracePeriod,
 		LoadBalancerPool: a.cfg.Network.LoadBalancerPool, NodePorts: a.cfg.nodePorts(),
 	})
 	for _, c := range all {
-		a.parts = append(a.parts, part{c.Name, runFunc(c.Run)})
+		t.add(c.Name, runFunc(c.Run))
 	}
 	return err
 }

@@ -40,6 +40,9 @@ type Options struct {
 	// is free for both. The unspecified address is refused: this server is for
 	// pods, not for whoever reaches the machine.
 	Listen []netip.AddrPort
+	// Servers are the addresses of all servers of the cluster, this one's among
+	// them: the Service leads to all. Nil is this one alone.
+	Servers func() []netip.AddrPort
 	// Domain is the cluster's; empty is cluster.local.
 	Domain string
 	// ServiceIP is the cluster IP of the Service kube-system/kube-dns.

@@ -80,11 +80,18 @@ func (s *Server) reconcileService(ctx context.Context, _ string) error {
 	return nil
 }
 
-// behind are this server's addresses that a pod can reach. All have the port of
+// ServersChanged has the Service lead to the servers that there are now.
+func (s *Server) ServersChanged() { s.service.Add(serviceName) }
+
+// behind are the servers' addresses that a pod can reach. All have the port of
 // the first: endpoints do not have one each.
 func (s *Server) behind() []netip.AddrPort {
+	servers := s.Addresses()
+	if s.o.Servers != nil {
+		servers = s.o.Servers()
+	}
 	var all []netip.AddrPort
-	for _, a := range s.Addresses() {
+	for _, a := range servers {
 		reachable := !a.Addr().IsLoopback() && a.Addr().Is4() == s.o.ServiceIP.Is4()
 		if reachable && (len(all) == 0 || a.Port() == all[0].Port()) {
 			all = append(all, a)

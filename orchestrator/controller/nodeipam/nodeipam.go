@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -33,10 +34,24 @@ type Options struct {
 	Pods netip.Prefix
 	Bits int
 	// Reserved are ranges that only the node of that name gets.
-	Reserved   map[string]netip.Prefix
+	Reserved map[string]netip.Prefix
+	// Claims is where several control hosts agree on who has which range; nil
+	// where there is only one.
+	Claims     Claims
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // may be nil
 	Clock      clock.Clock           // nil is the real one
+}
+
+// Claims is who has which range.
+type Claims interface {
+	// Claim gives the range to the node, unless somebody has it, and returns who
+	// has.
+	Claim(ctx context.Context, prefix netip.Prefix, node string) (owner string, err error)
+	// Release gives the range back if the node has it.
+	Release(ctx context.Context, prefix netip.Prefix, node string) error
+	// Owners are the nodes by their ranges.
+	Owners(ctx context.Context) (map[netip.Prefix]string, error)
 }
 
 // Controller gives out ranges.
@@ -47,6 +62,7 @@ type Controller struct {
 
 	mu    sync.Mutex
 	given map[string]netip.Prefix // by node, which the cache may not show yet
+	gone  map[string]netip.Prefix // of nodes that were deleted, to be given back
 }
 
 // New makes the controller.
@@ -55,7 +71,7 @@ func New(o Options) (*Controller, error) {
 		return nil, fmt.Errorf("node addresses: no range of /%d within %s", o.Bits, o.Pods)
 	}
 	nodes := o.Informers.Core().V1().Nodes()
-	c := &Controller{o: o, nodes: nodes.Lister(), given: map[string]netip.Prefix{}}
+	c := &Controller{o: o, nodes: nodes.Lister(), given: map[string]netip.Prefix{}, gone: map[string]netip.Prefix{}}
 	var err error
 	c.loop, err = reconcile.New(reconcile.Options{
 		Name: "nodeipam", Reconcile: c.reconcile, Workers: 1, Caches: []reconcile.Cache{nodes.Informer()},
@@ -75,27 +91,29 @@ func (c *Controller) changed(old, current *corev1.Node) {
 	if current == nil {
 		c.mu.Lock()
 		delete(c.given, old.Name)
+		if prefix, err := netip.ParsePrefix(old.Spec.PodCIDR); err == nil && c.o.Claims != nil {
+			c.gone[old.Name] = prefix.Masked()
+			defer c.loop.Add(old.Name)
+		}
 		c.mu.Unlock()
 		return
 	}
-	if current.Spec.PodCIDR == "" {
+	if current.Spec.PodCIDR == "" || old == nil && c.o.Claims != nil {
 		c.loop.Add(current.Name)
 	}
 }
 
 func (c *Controller) reconcile(ctx context.Context, name string) error {
 	node, err := c.nodes.Get(name)
-	if apierrors.IsNotFound(err) || err == nil && node.Spec.PodCIDR != "" {
-		return nil
-	}
-	if err != nil {
+	switch {
+	case apierrors.IsNotFound(err):
+		return c.giveBack(ctx, name)
+	case err != nil:
 		return err
+	case node.Spec.PodCIDR != "":
+		return c.keep(ctx, node)
 	}
-	all, err := c.nodes.List(labels.Everything())
-	if err != nil {
-		return err
-	}
-	prefix, err := c.choose(name, all)
+	prefix, err := c.rangeFor(ctx, name)
 	if err != nil {
 		c.o.Events.Event(node, corev1.EventTypeWarning, "CIDRNotAvailable", "Node "+name+" status is now: CIDRNotAvailable")
 		return err
@@ -103,8 +121,69 @@ func (c *Controller) reconcile(ctx context.Context, name string) error {
 	return c.write(ctx, node, prefix)
 }
 
-// choose finds the first range that no node has.
-func (c *Controller) choose(name string, all []*corev1.Node) (netip.Prefix, error) {
+// rangeFor is the range that the node gets: claimed, where others give out ranges
+// too.
+func (c *Controller) rangeFor(ctx context.Context, name string) (netip.Prefix, error) {
+	all, err := c.nodes.List(labels.Everything())
+	if err != nil || c.o.Claims == nil {
+		return c.choose(name, all, nil)
+	}
+	for {
+		owners, err := c.o.Claims.Owners(ctx)
+		if err != nil {
+			return netip.Prefix{}, err
+		}
+		prefix, err := c.choose(name, all, owners)
+		if err != nil {
+			return prefix, err
+		}
+		owner, err := c.o.Claims.Claim(ctx, prefix, name)
+		if err != nil || owner == name {
+			return prefix, err
+		}
+		c.forget(name)
+	}
+}
+
+func (c *Controller) forget(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.given, name)
+}
+
+// keep claims the range of a node that brought it along.
+func (c *Controller) keep(ctx context.Context, node *corev1.Node) error {
+	prefix, err := netip.ParsePrefix(node.Spec.PodCIDR)
+	if err != nil || c.o.Claims == nil {
+		return nil //nolint:nilerr // nothing that could be claimed
+	}
+	owner, err := c.o.Claims.Claim(ctx, prefix.Masked(), node.Name)
+	if err == nil && owner != node.Name {
+		c.o.Logger.Error("two nodes have the same range of pod addresses", "range", prefix, "node", node.Name, "other", owner)
+	}
+	return err
+}
+
+// giveBack lets others have the range of a node that is gone.
+func (c *Controller) giveBack(ctx context.Context, name string) error {
+	c.mu.Lock()
+	prefix, ok := c.gone[name]
+	c.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	if err := c.o.Claims.Release(ctx, prefix, name); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	delete(c.gone, name)
+	c.mu.Unlock()
+	return nil
+}
+
+// choose finds the first range that no node has and nobody has claimed, but for
+// the node itself.
+func (c *Controller) choose(name string, all []*corev1.Node, claimed map[netip.Prefix]string) (netip.Prefix, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if prefix, ok := c.given[name]; ok {
@@ -116,6 +195,13 @@ func (c *Controller) choose(name string, all []*corev1.Node) (netip.Prefix, erro
 			used[prefix.Masked()] = true
 		}
 	}
+	for prefix, owner := range claimed {
+		if owner == name && !used[prefix] {
+			c.given[name] = prefix
+			return prefix, nil
+		}
+		used[prefix] = true
+	}
 	for _, prefix := range c.given {
 		used[prefix] = true
 	}
@@ -126,13 +212,24 @@ func (c *Controller) choose(name string, all []*corev1.Node) (netip.Prefix, erro
 		}
 		used[prefix.Masked()] = true
 	}
-	for prefix := netip.PrefixFrom(c.o.Pods.Masked().Addr(), c.o.Bits); c.o.Pods.Contains(prefix.Addr()); prefix = next(prefix) {
+	for prefix := range Ranges(c.o.Pods, c.o.Bits) {
 		if !overlapsAny(prefix, used) {
 			c.given[name] = prefix
 			return prefix, nil
 		}
 	}
 	return netip.Prefix{}, fmt.Errorf("no range of /%d is left in %s for node %s", c.o.Bits, c.o.Pods, name)
+}
+
+// Ranges are the parts of that size of a network, in order.
+func Ranges(network netip.Prefix, bits int) iter.Seq[netip.Prefix] {
+	return func(yield func(netip.Prefix) bool) {
+		for prefix := netip.PrefixFrom(network.Masked().Addr(), bits); network.Contains(prefix.Addr()); prefix = next(prefix) {
+			if !yield(prefix) {
+				return
+			}
+		}
+	}
 }
 
 // overlapsAny looks at each: ranges may have other sizes than ours.

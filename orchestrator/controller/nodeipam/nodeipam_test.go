@@ -41,7 +41,7 @@ func TestChoose(t *testing.T) {
 	}}
 	f := func(name, want string, nodes ...*corev1.Node) {
 		t.Helper()
-		got, err := c.choose(name, nodes)
+		got, err := c.choose(name, nodes, nil)
 		if want == "" {
 			require.ErrorContains(t, err, "no range of /24 is left in 10.9.0.0/22 for node "+name)
 			return
