@@ -23,6 +23,9 @@ type Alerting struct {
 	Annotations map[string]string `yaml:"annotations"`
 }
 
+// eachLabel is a template of all labels of an alert, each followed by a space.
+const eachLabel = `{{ range $name, $value := $labels }}{{ if and (ne $name "alertname") (ne $name "__name__") }}{{ $name }}={{ $value }} {{ end }}{{ end }}`
+
 var alertName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 
 // check reports what is wrong with it.
@@ -141,7 +144,7 @@ func (b Baseline) Groups() []rulefmt.RuleGroup {
 		{Record: deviation, Expr: fmt.Sprintf("sqrt(avg without (%s) (%s) + stdvar without (%s) (%s))", dayLabel, variances, dayLabel, means)},
 	}}
 	alert := b.rule(b.condition(mean, deviation),
-		b.Alert+": {{ range $name, $value := $labels }}{{ if ne $name \"alertname\" }}{{ $name }}={{ $value }} {{ end }}{{ end }}is at {{ $value | humanize }}, which it is not at this hour of other days",
+		b.Alert+": "+eachLabel+"is at {{ $value | humanize }}, which it is not at this hour of other days",
 		fmt.Sprintf("The value is over %g standard deviations away from the mean of this hour on the past %d days: %s", b.Deviations, b.Days, b.Expr))
 	return []rulefmt.RuleGroup{past, {Name: b.Alert, Rules: []rulefmt.Rule{alert}}}
 }

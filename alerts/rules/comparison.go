@@ -69,7 +69,7 @@ func (c Comparison) Groups() []rulefmt.RuleGroup {
 	}
 	distance := name("value") + " - " + join + " " + name("median")
 	alert := c.rule(c.condition(name, by, join, distance),
-		c.Alert+": {{ range $name, $value := $labels }}{{ if ne $name \"alertname\" }}{{ $name }}={{ $value }} {{ end }}{{ end }}is at {{ $value | humanize }}, far from its peers",
+		c.Alert+": "+eachLabel+"is at {{ $value | humanize }}, far from its peers",
 		fmt.Sprintf("The value is over %g median absolute deviations away from the median of its peers: %s", c.Deviations, c.Expr))
 	return []rulefmt.RuleGroup{{Name: c.Alert, Rules: []rulefmt.Rule{
 		{Record: name("value"), Expr: c.Expr},

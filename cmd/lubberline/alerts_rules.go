@@ -106,3 +106,27 @@ func alertsTestCommand() *cobra.Command {
 		},
 	}
 }
+
+// alertsExpandCommand writes declarations as the rules that they stand for.
+func alertsExpandCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "expand FILE",
+		Short: "Write a rule file with its baselines and comparisons as ordinary rules, for any Prometheus",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f := rules.LoadFile(args[0])
+			for _, p := range f.Problems {
+				fmt.Fprintln(cmd.ErrOrStderr(), p.Error())
+			}
+			if f.Failed() {
+				return errRules
+			}
+			text, err := rules.RuleFile(f.Groups)
+			if err != nil {
+				return fmt.Errorf("alerts expand: %w", err)
+			}
+			_, err = cmd.OutOrStdout().Write(text)
+			return err
+		},
+	}
+}

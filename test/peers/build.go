@@ -21,6 +21,7 @@ const (
 	Elasticsearch7  Name = "elasticsearch-7.17.28"
 	Elasticsearch8  Name = "elasticsearch-8.15.3"
 	Compose2        Name = "docker-compose-2.40.3"
+	Promtool        Name = "promtool-0.316.0"
 	influx18Module       = "github.com/influxdata/influxdb/cmd/influxd@v1.8.10"
 	pkgConfigModule      = "github.com/influxdata/pkg-config@v0.2.7"
 	influx27Package      = "github.com/influxdata/influxdb/v2/cmd/influxd"
@@ -28,14 +29,14 @@ const (
 
 // Names lists the peers that Build knows, in the order in which it builds them.
 func Names() []Name {
-	return []Name{InfluxDB18, Elasticsearch8, Elasticsearch7, Compose2, InfluxDB27}
+	return []Name{InfluxDB18, Elasticsearch8, Elasticsearch7, Compose2, Promtool, InfluxDB27}
 }
 
 // path is where the built peer lies below the cache folder: a program, or the
 // home folder of Elasticsearch.
 func (n Name) path() string {
 	switch n {
-	case InfluxDB18, InfluxDB27, Compose2:
+	case InfluxDB18, InfluxDB27, Compose2, Promtool:
 		return filepath.Join("bin", string(n))
 	default:
 		return filepath.Join("peers", string(n), "home")
@@ -102,6 +103,8 @@ func (b *builder) build(ctx context.Context, name Name) error {
 		return b.influxdb27(ctx, target)
 	case Compose2:
 		return b.compose2(ctx, target)
+	case Promtool:
+		return b.promtool(ctx, target)
 	case Elasticsearch7, Elasticsearch8:
 		return b.elasticsearch(ctx, name, target)
 	default:
