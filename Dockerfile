@@ -32,7 +32,7 @@ FROM scratch AS demo
 COPY --from=build /out/demo/ /
 ENV PATH=/bin
 USER 65532:65532
-ENTRYPOINT ["demo"]
+ENTRYPOINT ["lubberline-demo"]
 
 FROM scratch AS aggregator
 COPY --from=build /out/aggregator/ /

@@ -4,12 +4,14 @@
 //
 //	lubberline-demo shop :8080
 //	lubberline-demo customers http://shop:8080
+//	lubberline-demo health http://127.0.0.1:8080/healthz
 package main
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -32,7 +34,9 @@ func run(ctx context.Context, log *slog.Logger, args []string) error {
 			return newShop(log).serve(ctx, args[1])
 		case "customers":
 			return newCustomers(log, args[1]).shop(ctx)
+		case "health":
+			return newCustomers(log, args[1]).step(ctx, http.MethodGet, args[1])
 		}
 	}
-	return fmt.Errorf("%q: want shop ADDRESS or customers URL", args)
+	return fmt.Errorf("%q: want shop ADDRESS, customers URL or health URL", args)
 }
