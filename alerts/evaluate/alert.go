@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/rules"
-	"github.com/prometheus/prometheus/util/strutil"
 )
 
 // Alert is one that fires, or did until a moment ago.
@@ -17,7 +16,7 @@ type Alert struct {
 	// StartsAt is when it fired. EndsAt is when it was resolved or, in the future,
 	// when it counts as resolved if nobody says that it still fires.
 	StartsAt, EndsAt time.Time
-	// GeneratorURL shows the rule's expression.
+	// GeneratorURL shows what the rule's expression returns.
 	GeneratorURL string
 }
 
@@ -32,7 +31,7 @@ func send(to func([]Alert), externalURL string) rules.NotifyFunc {
 		if len(alerts) == 0 {
 			return
 		}
-		link := externalURL + strutil.TableLinkForExpression(expr)
+		link := externalURL + "/api/v1/query?query=" + url.QueryEscape(expr)
 		all := make([]Alert, len(alerts))
 		for i, a := range alerts {
 			all[i] = convert(a, link)

@@ -8,10 +8,11 @@ import (
 	"sync"
 )
 
-// status is what became of the newest configuration.
+// status is what became of the newest configuration. mu guards all.
 type status struct {
-	mu  sync.Mutex
-	err error // why it is refused; guarded by mu
+	mu        sync.Mutex
+	err       error    // why it is refused
+	templates []string // where its templates are, as far as that could be read
 }
 
 // lastGood is the newest configuration that was in use, for a start with one that
@@ -77,6 +78,9 @@ func (a *Alertmanager) reload() error {
 	if err != nil {
 		return err
 	}
+	a.status.mu.Lock()
+	a.status.templates = l.conf.Templates
+	a.status.mu.Unlock()
 	p, err := a.assemble(l)
 	if err != nil {
 		return err
@@ -112,18 +116,15 @@ func (a *Alertmanager) readLastGood() (*loaded, error) {
 	return parseConfig(g.Path, g.Folder, []byte(g.Text))
 }
 
-// Watched are the files that the configuration in use, and the newest one, are
-// made of.
+// Watched are the files that the newest configuration is made of.
 func (a *Alertmanager) Watched() []string {
 	if a.o.ConfigFile == "" {
 		return nil
 	}
+	a.status.mu.Lock()
+	defer a.status.mu.Unlock()
 	files := []string{a.o.ConfigFile}
-	l, err := readConfig(a.o.ConfigFile)
-	if err != nil {
-		return files
-	}
-	for _, glob := range l.conf.Templates {
+	for _, glob := range a.status.templates {
 		if found, err := filepath.Glob(glob); err == nil {
 			files = append(files, found...)
 		}
