@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"strings"
 
 	collector "github.com/lubberline/lubberline/collector/app"
 	"github.com/lubberline/lubberline/lifecycle"
@@ -82,7 +83,9 @@ func (r *run) buildMember(ctx context.Context, o JoinOptions) (*orchestrator.Mem
 		return nil, err
 	}
 	r.group.Go("node", m.Run)
-	r.shipTo(identity)
+	if err := r.shipTo(identity); err != nil {
+		return nil, errors.Join(err, closeNow(m))
+	}
 	r.collector, err = collector.New(collector.Options{
 		Config: r.cfg.Collector, DataDir: filepath.Join(r.cfg.DataDir, "collector"), CRISocket: m.RuntimeSocket(), PodLogs: r.cfg.Orchestrator.Runtime.PodLogs, Logger: r.log,
 	})
@@ -118,18 +121,34 @@ func (r *run) identify(ctx context.Context, o JoinOptions, dir string) (*join.Id
 	return identity, nil
 }
 
-// shipTo has the collector send everything to the control host, with the node's
-// certificate, where the configuration does not send it elsewhere.
-func (r *run) shipTo(identity *join.Identity) {
+// shipTo has the collector send everything to the control host that answers,
+// with the node's certificate, where the configuration does not send it
+// elsewhere.
+func (r *run) shipTo(identity *join.Identity) error {
 	c := &r.cfg.Collector
+	relay := func(name, address string) (string, error) {
+		socket := filepath.Join(r.cfg.DataDir, "run", name)
+		to, err := identity.Relay(socket, address)
+		if err == nil {
+			r.group.Go("relay "+name, to.Run)
+		}
+		return "unix://" + socket, err
+	}
 	if c.RemoteWrite.URL == "" && identity.Cluster.Metrics {
-		c.RemoteWrite.URL = identity.Server + join.PathWrite
-		c.RemoteWrite.CAFile, c.RemoteWrite.CertFile, c.RemoteWrite.KeyFile = identity.CAFile(), identity.ClientFile(), identity.ClientFile()
+		to, err := relay("write.sock", strings.TrimPrefix(identity.Server, "https://"))
+		if err != nil {
+			return err
+		}
+		c.RemoteWrite.URL = to + "?path=" + join.PathWrite
 	}
 	if c.LogOutput.Address == "" && identity.Cluster.Logs != "" {
-		c.LogOutput.Address, c.LogOutput.TLS = identity.Cluster.Logs, true
-		c.LogOutput.CAFile, c.LogOutput.CertFile, c.LogOutput.KeyFile = identity.CAFile(), identity.ClientFile(), identity.ClientFile()
+		to, err := relay("logs.sock", identity.Cluster.Logs)
+		if err != nil {
+			return err
+		}
+		c.LogOutput.Address = to
 	}
+	return nil
 }
 
 func (r *run) announceMember(ctx context.Context, m *orchestrator.Member) {

@@ -12,11 +12,14 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 
 	agent "github.com/lubberline/lubberline/orchestrator/agent/app"
+	"github.com/lubberline/lubberline/orchestrator/controller/reconcile"
 	"github.com/lubberline/lubberline/orchestrator/join"
 	"github.com/lubberline/lubberline/orchestrator/pki"
 	"github.com/lubberline/lubberline/orchestrator/podnet"
@@ -72,13 +75,35 @@ func NewMember(ctx context.Context, o MemberOptions) (_ *Member, err error) {
 	if _, err := ownmetrics.Register(o.Registerer, pki.Expiry(o.Identity.Ends)); err != nil {
 		return nil, err
 	}
-	for _, build := range []func() error{m.buildPodNetwork, m.buildProxy, m.buildAgent} {
+	for _, build := range []func() error{m.followServers, m.buildPodNetwork, m.buildProxy, m.buildAgent} {
 		if err := build(); err != nil {
 			m.events.shutdown()
 			return nil, err
 		}
 	}
 	return m, nil
+}
+
+// followServers knows the control hosts by the Service that leads to them.
+func (m *Member) followServers() error {
+	slices := m.shared.Discovery().V1().EndpointSlices().Informer()
+	_, err := slices.AddEventHandler(reconcile.Handler(func(_, current *discoveryv1.EndpointSlice) {
+		if current == nil || current.Namespace != metav1.NamespaceDefault || current.Name != "kubernetes" {
+			return
+		}
+		var all []netip.Addr
+		for _, e := range current.Endpoints {
+			for _, text := range e.Addresses {
+				if address, err := netip.ParseAddr(text); err == nil {
+					all = append(all, address)
+				}
+			}
+		}
+		if err := m.o.Identity.SetServers(all); err != nil {
+			m.log.Error("the control hosts are not known after the next start", "error", err)
+		}
+	}))
+	return err
 }
 
 // IdentityDir is where a machine with that data directory keeps what it is in

@@ -87,7 +87,7 @@ func (a *App) ListenLogs() (net.Listener, error) {
 	if a.cfg.Address == "" || a.cfg.LogsPort == 0 {
 		return nil, nil
 	}
-	shown, err := a.server.PKI().Pair(pki.Request{Name: "logs", User: "lubberline-logs", Hosts: []string{a.address.String(), a.o.Node}})
+	shown, err := a.server.PKI().Pair(pki.Request{Name: "logs", User: "lubberline-logs", Hosts: []string{"kubernetes", a.address.String(), a.o.Node}})
 	if err != nil {
 		return nil, err
 	}

@@ -95,18 +95,21 @@ func ask(client *http.Client, r *http.Request) (*http.Response, []byte, error) {
 	return answer, body, err
 }
 
-// request asks the server, verified by the authority, for certificates.
-// certificate may be nil: the first time there is only the token.
-func request(ctx context.Context, server string, authority []byte, certificate *tls.Certificate, wanted Request) (*Answer, error) {
+// request asks the server, verified by the authority, for certificates. The
+// first time there is only the token, and later any control host will do.
+func (i *Identity) request(ctx context.Context, wanted Request) (*Answer, error) {
 	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(authority) {
+	if !roots.AppendCertsFromPEM(i.authority) {
 		return nil, errors.New("the cluster's authority is no certificate")
 	}
-	config := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	if certificate != nil {
-		config.Certificates = []tls.Certificate{*certificate}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
+	if certificate := i.current(); certificate != nil {
+		transport.TLSClientConfig.Certificates = []tls.Certificate{*certificate}
 	}
-	transport := &http.Transport{TLSClientConfig: config}
+	if i.servers != nil {
+		transport.DialContext, transport.TLSClientConfig.ServerName = i.servers.dial, serverName
+	}
+	server := i.Server
 	defer transport.CloseIdleConnections()
 	body, err := json.Marshal(wanted)
 	if err != nil {

@@ -36,6 +36,7 @@ const (
 	fileClient    = "client.pem"
 	fileServer    = "server.pem"
 	fileFacts     = "cluster.json"
+	fileServers   = "servers.json"
 )
 
 // lookEvery is how often it is asked whether a certificate is to be renewed.
@@ -63,6 +64,7 @@ type Identity struct {
 	Facts
 	o         Options
 	authority []byte
+	servers   *servers
 
 	mu             sync.RWMutex
 	client, server *tls.Certificate
@@ -95,7 +97,7 @@ func Open(o Options) (*Identity, error) {
 	if end := i.client.Leaf.NotAfter; o.Clock.Now().After(end) {
 		return nil, fmt.Errorf("%w: the certificate of node %s has ended at %s", ErrNone, i.Node, end.Format(time.RFC3339))
 	}
-	return i, nil
+	return i, i.knowServers()
 }
 
 func (o *Options) complete() {
@@ -129,8 +131,26 @@ func Join(ctx context.Context, o Options, server string, token Token, name, addr
 	if err := i.obtain(ctx, token.Bearer(), address); err != nil {
 		return nil, fmt.Errorf("join %s: %w", server, err)
 	}
-	return i, nil
+	if err := os.Remove(i.path(fileServers)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("node's identity: %w", err) // of an earlier cluster
+	}
+	return i, i.knowServers()
 }
+
+// knowServers begins with the control hosts of the last run.
+func (i *Identity) knowServers() (err error) {
+	u, err := CheckURL(i.Server)
+	if err != nil {
+		return err
+	}
+	if i.servers, err = openServers(i.path(fileServers), u.Hostname(), i.o.Logger); err == nil {
+		i.servers.probe = prober(u.Port(), i.CAs())
+	}
+	return err
+}
+
+// SetServers tells which control hosts there are. The list is kept.
+func (i *Identity) SetServers(all []netip.Addr) error { return i.servers.set(all) }
 
 func (i *Identity) path(name string) string { return filepath.Join(i.o.Dir, name) }
 
@@ -145,7 +165,7 @@ func (i *Identity) obtain(ctx context.Context, token, address string) error {
 	if err != nil {
 		return err
 	}
-	answer, err := request(ctx, i.Server, i.authority, i.current(), Request{
+	answer, err := i.request(ctx, Request{
 		Token: token, Node: i.Node, Client: clientRequest, Server: serverRequest, Address: address,
 	})
 	if err != nil {
@@ -247,17 +267,21 @@ func (i *Identity) ClientFile() string { return i.path(fileClient) }
 // are made anew when the certificate is.
 func (i *Identity) ClientConfig() *rest.Config {
 	return &rest.Config{
-		Host: i.Server, QPS: -1, UserAgent: nodeUser + i.Node, WarningHandler: rest.NoWarnings{},
-		TLSClientConfig: rest.TLSClientConfig{CAFile: i.CAFile(), CertFile: i.ClientFile(), KeyFile: i.ClientFile()},
+		Host: i.Server, Dial: i.servers.dial, QPS: -1, UserAgent: nodeUser + i.Node, WarningHandler: rest.NoWarnings{},
+		TLSClientConfig: rest.TLSClientConfig{ServerName: serverName, CAFile: i.CAFile(), CertFile: i.ClientFile(), KeyFile: i.ClientFile()},
 		ContentConfig: rest.ContentConfig{
 			ContentType: "application/vnd.kubernetes.protobuf", AcceptContentTypes: "application/vnd.kubernetes.protobuf,application/json",
 		},
 	}
 }
 
-// Run renews the certificates when a third of their life is left, until ctx
-// ends. What fails is tried again with the next look.
+// Run looks after the control hosts, and renews the certificates when a third of
+// their life is left, until ctx ends. What fails is tried again with the next
+// look.
 func (i *Identity) Run(ctx context.Context) error {
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { i.servers.run(ctx) })
 	ticks := i.o.Clock.NewTicker(lookEvery)
 	defer ticks.Stop()
 	for {

@@ -62,7 +62,7 @@ func newWorld(t *testing.T) *world {
 	var err error
 	w.pki, err = pki.Open(pki.Options{Dir: t.TempDir(), Clock: w.clock, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
-	shown, err := w.pki.Pair(pki.Request{Name: "apiserver", User: "kube-apiserver", Hosts: []string{"127.0.0.1"}})
+	shown, err := w.pki.Pair(pki.Request{Name: "apiserver", User: "kube-apiserver", Hosts: []string{"kubernetes", "127.0.0.1"}})
 	require.NoError(t, err)
 	s := NewServer(ServerOptions{Signer: w.pki, Objects: w, Cluster: facts, Clock: w.clock, Logger: slog.New(slog.DiscardHandler)})
 	certificate, err := shown.Certificate(nil)
@@ -196,7 +196,7 @@ func TestRenewal(t *testing.T) {
 
 	_, wanted, err := newKey("n3")
 	require.NoError(t, err)
-	_, err = request(t.Context(), i.Server, i.authority, i.current(), Request{Node: "n3", Client: wanted, Server: wanted})
+	_, err = i.request(t.Context(), Request{Node: "n3", Client: wanted, Server: wanted})
 	require.ErrorContains(t, err, `the certificate is that of node "n2" and renews no other's: not "n3"`)
 }
 
