@@ -28,6 +28,9 @@ const (
 	compareEvery = time.Minute
 	// settle is how long changes are collected: pods come and go with links.
 	settle = 200 * time.Millisecond
+	// firewallEvery is how often the kernel is asked whether any of its rules has
+	// changed, which costs next to nothing.
+	firewallEvery = 2 * time.Second
 )
 
 // Options is what a network is made of.
@@ -116,13 +119,18 @@ func (n *Network) Run(ctx context.Context) error {
 		return nil
 	}
 	n.report("watch of links and routes", n.kernel.watch(ctx, n.wake))
-	ticks := time.NewTicker(compareEvery)
+	ticks, rules := time.NewTicker(compareEvery), time.NewTicker(firewallEvery)
 	defer ticks.Stop()
+	defer rules.Stop()
+	wall := newFirewall(n)
+	n.reconcile()
 	for {
-		n.reconcile()
+		n.checkFirewall(ctx, wall)
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-rules.C:
+			continue
 		case <-ticks.C:
 			n.report("translation of addresses", n.translate(ctx))
 		case <-n.changed:
@@ -132,6 +140,18 @@ func (n *Network) Run(ctx context.Context) error {
 				return nil
 			}
 		}
+		n.reconcile()
+	}
+}
+
+func (n *Network) checkFirewall(ctx context.Context, wall *firewall) {
+	news, err := wall.check(ctx)
+	n.report("firewall", err)
+	switch {
+	case news && len(wall.against) > 0:
+		n.log.Warn("a firewall drops what it does not accept itself: have it accept the pods' packets", "chains", wall.against, "pods", n.o.Pods)
+	case news:
+		n.log.Info("no firewall drops the pods' packets any more")
 	}
 }
 

@@ -24,7 +24,8 @@ func Remove(ctx context.Context, pods netip.Prefix, table string) error {
 		tx.Delete(&knftables.Table{})
 		err = nft.Run(ctx, tx)
 	}
-	if err := errors.Join(errRoutes, errTunnel, err); err != nil {
+	errFirewall := (&firewall{mark: table}).remove(ctx)
+	if err := errors.Join(errRoutes, errTunnel, errFirewall, err); err != nil {
 		return fmt.Errorf("remove the pods' network: %w", err)
 	}
 	return nil
