@@ -35,7 +35,7 @@ func load(t *testing.T, d *peers.Docker, name string, entrypoint []string, files
 	require.NoError(t, err, "run test/peers/install.sh as root")
 	image, err := imagefile.Busybox(busybox, name)
 	require.NoError(t, err)
-	image.Entrypoint = entrypoint
+	image.Entrypoint, image.Command = entrypoint, nil
 	image.Files = append(image.Files, files...)
 	var archive bytes.Buffer
 	require.NoError(t, image.Write(&archive))
@@ -171,8 +171,9 @@ exec influxd run --bolt-path $dir/influxd.bolt --sqlite-path $dir/influxd.sqlite
 // elasticEntrypoint runs the server of the peers, which listens on loopback
 // only, on bind mounts of this machine's Java.
 const elasticEntrypoint = `set -eu
-env | grep -qx discovery.type=single-node
-env | grep -qx xpack.security.enabled=false
+setting() { tr '\0' '\n' </proc/$$/environ | grep -qx "$1"; }
+setting discovery.type=single-node
+setting xpack.security.enabled=false
 standin forward :9200 127.0.0.1:9201 &
 exec java $ES_JAVA_OPTS -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Des.path.home=/es -Des.distribution.type=tar \
 	--module-path /es/lib --add-modules=ALL-MODULE-PATH,jdk.net -cp /es Server /es /usr/share/elasticsearch/data 9201 9301

@@ -50,35 +50,31 @@ func newStack(t *testing.T, targets ...string) *stack {
 		"DOCKER_HOST=" + s.docker.Host(), "LUBBERLINE_IMAGES=" + imagesPrefix, "LUBBERLINE_VERSION=" + imagesVersion,
 		"INFLUXDB_IMAGE=" + influxImage, "ELASTICSEARCH_IMAGE=" + elasticImage, "GRAFANA_IMAGE=" + grafanaImage,
 		fmt.Sprintf("LUBBERLINE_PORT=%d", s.port), fmt.Sprintf("GRAFANA_PORT=%d", s.grafana),
-		"DOCKER_SOCKET=" + s.docker.Socket,
-	}
-	if !shared("/") {
-		s.env = append(s.env, "LUBBERLINE_HOST_PROPAGATION=rprivate")
 	}
 	t.Cleanup(func() { s.compose("down", "-v", "-t", "2", "--remove-orphans") })
 	return s
 }
 
-// override lends this machine's Java to the stand-in for Elasticsearch.
+// override lends this machine's Java to the stand-in for Elasticsearch, and tells
+// the collector where this engine's socket is; all else is as the files have it.
 func (s *stack) override() string {
+	var volumes strings.Builder
 	home := peers.Program(s.t, peers.Elasticsearch8)
-	var b strings.Builder
-	b.WriteString("services:\n  elasticsearch:\n    environment: {PATH: \"/usr/lib/jvm/java-17-openjdk-amd64/bin:/bin\"}\n    volumes:\n")
 	for _, dir := range [][2]string{{home, "/es"}, {"/usr/lib", "/usr/lib"}, {"/lib64", "/lib64"}, {"/lib", "/lib"}, {"/etc/java-17-openjdk", "/etc/java-17-openjdk"}} {
-		fmt.Fprintf(&b, "      - %s:%s:ro\n", dir[0], dir[1])
+		fmt.Fprintf(&volumes, "      - %s:%s:ro\n", dir[0], dir[1])
 	}
-	return b.String()
-}
-
-// shared says whether mounts below a mount point can be propagated.
-func shared(point string) bool {
-	text, _ := os.ReadFile("/proc/self/mountinfo")
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) > 6 && f[4] == point {
-			return strings.HasPrefix(f[6], "shared:") || strings.HasPrefix(f[6], "master:")
-		}
-	}
-	return false
+	text, err := os.ReadFile(filepath.Join(repository(s.t), "deploy/compose/collector.yaml"))
+	require.NoError(s.t, err)
+	config := filepath.Join(s.t.TempDir(), "collector.yaml")
+	sockets := fmt.Sprintf("collector:\n  runtimes: {docker: %s, podman: \"\", containerd: \"\", crio: \"\"}\n", s.docker.Socket)
+	require.NoError(s.t, os.WriteFile(config, []byte(strings.Replace(string(text), "collector:\n", sockets, 1)), 0o644))
+	return `services:
+  collector:
+    volumes: ["` + config + `:/etc/lubberline/collector.yaml:ro"]
+  elasticsearch:
+    environment: {PATH: "/usr/lib/jvm/java-17-openjdk-amd64/bin:/bin"}
+    volumes:
+` + volumes.String()
 }
 
 func freePort(t *testing.T) int {
@@ -101,36 +97,90 @@ func (s *stack) credential(name string) []byte {
 	return text
 }
 
-// query asks the aggregator, as a person of this machine does.
-func (s *stack) query(promQL string) (series []map[string]string, err error) {
-	roots := x509.NewCertPool()
-	require.True(s.t, roots.AppendCertsFromPEM(s.credential("ca.crt")))
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}}
-	u := fmt.Sprintf("https://127.0.0.1:%d/api/v1/query?query=%s", s.port, url.QueryEscape(promQL))
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, u, nil)
+// ask sends a request to a data source through Grafana, which adds addresses,
+// tokens and certificates from what it is provisioned with.
+func (s *stack) ask(method, source, path, contentType, body string) (string, error) {
+	u := fmt.Sprintf("http://127.0.0.1:%d/api/datasources/proxy/uid/%s/%s", s.grafana, source, path)
+	return s.get(http.DefaultClient, method, u, contentType, body)
+}
+
+// api is a GET of Grafana's own API.
+func (s *stack) api(path string, into any) {
+	s.t.Helper()
+	text, err := s.get(http.DefaultClient, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/api/%s", s.grafana, path), "", "")
+	require.NoError(s.t, err)
+	require.NoError(s.t, json.Unmarshal([]byte(text), into))
+}
+
+func (s *stack) get(client *http.Client, method, u, contentType, body string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, u, strings.NewReader(body))
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	r.Header.Set("Authorization", "Bearer "+string(s.credential("token")))
+	r.Header.Set("Content-Type", contentType)
 	res, err := client.Do(r)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %s %w", res.Status, text, err)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", u, res.Status, text)
+	}
+	return string(text), err
+}
+
+// query asks the aggregator for series, through Grafana.
+func (s *stack) query(promQL string) (series []map[string]string, err error) {
+	text, err := s.ask(http.MethodGet, "lubberline", "api/v1/query?query="+url.QueryEscape(promQL), "", "")
+	if err != nil {
+		return nil, err
 	}
 	var answer struct {
 		Data struct {
 			Result []struct{ Metric map[string]string }
 		}
 	}
-	if err := json.Unmarshal(text, &answer); err != nil {
+	if err := json.Unmarshal([]byte(text), &answer); err != nil {
 		return nil, err
 	}
 	for _, r := range answer.Data.Result {
 		series = append(series, r.Metric)
 	}
 	return series, nil
+}
+
+// flux asks InfluxDB, through Grafana; the answer is CSV.
+func (s *stack) flux(query string) (string, error) {
+	return s.ask(http.MethodPost, "lubberline-flux", "api/v2/query?org=lubberline", "application/vnd.flux", query)
+}
+
+// hits is how many documents Elasticsearch finds, through Grafana.
+func (s *stack) hits(index, query string) (int, error) {
+	text, err := s.ask(http.MethodGet, "lubberline-elasticsearch", index+"/_count?q="+url.QueryEscape(query), "", "")
+	if err != nil {
+		return 0, err
+	}
+	var answer struct{ Count int }
+	err = json.Unmarshal([]byte(text), &answer)
+	return answer.Count, err
+}
+
+// direct is a client of the aggregator's published port.
+func (s *stack) direct() *http.Client {
+	roots := x509.NewCertPool()
+	require.True(s.t, roots.AppendCertsFromPEM(s.credential("ca.crt")))
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}}
+}
+
+// waitFor says whether the condition came true in time.
+func waitFor(condition func() bool) bool {
+	for end := time.Now().Add(waitLong); time.Now().Before(end); time.Sleep(poll) {
+		if condition() {
+			return true
+		}
+	}
+	return false
 }

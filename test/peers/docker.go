@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,7 +26,6 @@ type Docker struct {
 	DataRoot string
 
 	execRoot string
-	shared   bool // in a mount namespace of its own, whose mounts are shared
 	bridge   *bridge
 	lock     *engineLock
 }
@@ -39,18 +37,6 @@ func (d *Docker) Host() string { return "unix://" + d.Socket }
 // leaves (containers, networks, mounts, cgroups, the bridge) is removed at the
 // end of the test. It needs root.
 func StartDocker(t testing.TB, args ...string) *Docker {
-	t.Helper()
-	return startDocker(t, false, args)
-}
-
-// StartDockerWithSharedMounts starts an engine whose containers can have the
-// machine's mounts propagated into them, as on machines that run systemd.
-func StartDockerWithSharedMounts(t testing.TB, args ...string) *Docker {
-	t.Helper()
-	return startDocker(t, true, args)
-}
-
-func startDocker(t testing.TB, shared bool, args []string) *Docker {
 	t.Helper()
 	for _, program := range []string{"dockerd", "docker", "ip"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -66,7 +52,6 @@ func startDocker(t testing.TB, shared bool, args []string) *Docker {
 		Socket:   filepath.Join(dir, "docker.sock"),
 		DataRoot: filepath.Join(dir, "data"),
 		execRoot: filepath.Join(dir, "exec"),
-		shared:   shared,
 	}
 	t.Cleanup(func() { d.remove(t) })
 	var err error
@@ -103,11 +88,7 @@ func (d *Docker) daemon(args []string) *exec.Cmd {
 	// A containerd that serves the machine is shared, in a namespace of our own.
 	name := filepath.Base(d.dir)
 	all = append(all, "--containerd-namespace", name, "--containerd-plugins-namespace", name+"p")
-	program := []string{"dockerd"}
-	if d.shared {
-		program = []string{"unshare", "-m", "--propagation", "private", "sh", "-c", `mount --make-rshared / && exec dockerd "$@"`, "dockerd"}
-	}
-	cmd := exec.Command(program[0], slices.Concat(program[1:], all, args)...)
+	cmd := exec.Command("dockerd", append(all, args...)...)
 	cmd.Env = append(os.Environ(), "DOCKER_HOST=", "TMPDIR="+d.dir)
 	return cmd
 }
