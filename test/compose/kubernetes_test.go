@@ -80,7 +80,7 @@ func TestTheManifestsGiveTheSameSeries(t *testing.T) {
 	c.kubectl("", "-n", "lubberline", "rollout", "status", "daemonset/collector", "--timeout", "60s")
 
 	for _, query := range []string{
-		`count by (__name__, namespace, pod, container) ({__name__=~"container_.+",namespace="shop",container!=""})`,
+		`count by (__name__, namespace, pod, container) ({__name__=~"container_.+",__name__!~"container_network_.+",namespace="shop",container!=""})`,
 		`count by (__name__, namespace, pod) ({__name__=~"container_network_.+",namespace="shop"})`,
 		`count by (__name__, namespace, pod, container, deployment) ({__name__=~"kube_.+",namespace="shop"})`,
 		`count by (__name__, node) ({__name__=~"kube_node_.+"})`,
