@@ -23,7 +23,7 @@ func capacityRules() []Rule {
 			Why:  "The next pods will fit no node, whatever is really used.",
 			Expr: requested + " / " + allocatable,
 			When: above(0.9), For: 15 * time.Minute, Severity: Warning,
-			Heapster: ratio(catalog.Node, "cpu/request", "cpu/node_allocatable"),
+			Heapster: figure(catalog.Node, "cpu/node_reservation").of(&aNode).says("has {value} of its CPU requested", catalog.Ratio),
 		},
 		{
 			Name: "ClusterOvercommit", Of: theRoom, Says: "would have {value} of its {{ $labels.resource }} requested without its largest node", Unit: catalog.Ratio,

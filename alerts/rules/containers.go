@@ -75,7 +75,8 @@ func containerRules() []Rule {
 			Why:  "Its writable layer has grown for an hour; a full disk stops everything on the node.",
 			Expr: perContainer(`container_fs_available_bytes{$} / (deriv(container_fs_usage_bytes{$}[1h]) > 0)`),
 			When: below(4 * 3600), For: 15 * time.Minute, KeepFiringFor: 15 * time.Minute, Severity: Warning,
-			Heapster: ratio("pod_container", "filesystem/usage", "filesystem/limit").by("resource_id").when(above(0.85)),
+			Heapster: ratio("pod_container", "filesystem/usage", "filesystem/limit").by("resource_id").when(above(0.85)).
+				says("fills {value} of its filesystem", catalog.Ratio),
 		},
 		{
 			Name: "ContainerThreadsNearLimit", Of: aContainer, Says: "has {value} of the threads it may have", Unit: catalog.Ratio,

@@ -6,7 +6,7 @@ import "path"
 func Files(o Options) (map[string][]byte, error) {
 	all := map[string][]byte{}
 	for folder, make := range map[string]func(Options) (map[string][]byte, error){
-		"prometheus": PrometheusFiles,
+		"prometheus": PrometheusFiles, "grafana": GrafanaFiles,
 	} {
 		files, err := make(o)
 		if err != nil {

@@ -22,8 +22,13 @@ type HeapsterRule struct {
 	Growth time.Duration
 	// When is the condition; the zero value is the rule's own.
 	When Condition
-	// Silence fires for an object, or all of them, that has no figure.
+	// Silence fires for an object that had the figure within an hour and has it no
+	// more.
 	Silence bool
+	// Of, Says and Unit, where set, are in place of the rule's own.
+	Of   *Object
+	Says string
+	Unit catalog.Unit
 }
 
 // heapsterTags tell the objects of a kind apart on points in InfluxDB.
@@ -70,5 +75,17 @@ func (h *HeapsterRule) by(tags ...string) *HeapsterRule {
 // when sets a condition of its own.
 func (h *HeapsterRule) when(c Condition) *HeapsterRule {
 	h.When = c
+	return h
+}
+
+// says sets what is said of the value.
+func (h *HeapsterRule) says(text string, unit catalog.Unit) *HeapsterRule {
+	h.Says, h.Unit = text, unit
+	return h
+}
+
+// of sets what the alert is about.
+func (h *HeapsterRule) of(o *Object) *HeapsterRule {
+	h.Of = o
 	return h
 }

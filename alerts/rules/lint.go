@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -91,7 +92,7 @@ func Metrics(expr string) []string {
 			return nil
 		}
 		for _, m := range v.LabelMatchers {
-			if m.Name == labels.MetricName && m.Type == labels.MatchEqual && !slices.Contains(all, m.Value) {
+			if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual && !slices.Contains(all, m.Value) {
 				all = append(all, m.Value)
 			}
 		}

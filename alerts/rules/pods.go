@@ -40,7 +40,7 @@ func podRules() []Rule {
 			Expr: `max by (node, namespace, pod) ((rate(container_network_receive_errors_total{pod!=""}[5m]) + rate(container_network_transmit_errors_total{pod!=""}[5m]))` +
 				` / (rate(container_network_receive_packets_total{pod!=""}[5m]) + rate(container_network_transmit_packets_total{pod!=""}[5m]) > 0))`,
 			When: above(0.01), For: 15 * time.Minute, Severity: Warning,
-			Heapster: figure(catalog.Pod, "network/rx_errors_rate").when(above(1)),
+			Heapster: figure(catalog.Pod, "network/rx_errors_rate").when(above(1)).says("has {value} receive errors a second", catalog.None),
 		},
 	}
 }
