@@ -106,6 +106,8 @@ func expected(err error) error {
 const (
 	bootstrapRetry  = 100 * time.Millisecond
 	reconcilePeriod = 10 * time.Second
+	// repairPeriod is longer than any write takes.
+	repairPeriod = 5 * time.Minute
 )
 
 // startBootstrap is a hook of the library: the server is ready after it. An
@@ -117,7 +119,7 @@ func (s *Server) startBootstrap(ctx context.Context) error {
 			break
 		}
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was ended
 		}
 		s.log.Warn("system objects cannot be made yet", "error", err)
 		select {
@@ -134,6 +136,8 @@ func (s *Server) startBootstrap(ctx context.Context) error {
 func (s *Server) keepBootstrapped(ctx context.Context) {
 	ticks := time.NewTicker(reconcilePeriod)
 	defer ticks.Stop()
+	repairs := time.NewTicker(repairPeriod)
+	defer repairs.Stop()
 	var changed <-chan struct{}
 	if s.options.Servers != nil {
 		changed = s.options.Servers.Changed()
@@ -144,6 +148,10 @@ func (s *Server) keepBootstrapped(ctx context.Context) {
 			return
 		case <-ticks.C:
 		case <-changed:
+		case <-repairs.C:
+			if err := s.stores.Repair(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("addresses of services are not looked through", "error", err)
+			}
 		}
 		if err := s.bootstrap(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("system objects are not all there", "error", err)

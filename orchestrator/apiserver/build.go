@@ -126,6 +126,7 @@ func (s *Server) installGroups(cfg *genericserver.Config) error {
 		Tables:         tables.New(time.Now),
 		ServiceNetwork: s.options.ServiceNetwork,
 		EventLife:      s.options.EventLife,
+		Claims:         s.options.Claims,
 		Options: func(cached bool) generic.RESTOptionsGetter {
 			return store.RESTOptions{
 				Store: s.store, Serializer: s.codecs, Cached: cached, Counts: cfg.StorageObjectCountTracker,

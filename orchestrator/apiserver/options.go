@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/lubberline/lubberline/orchestrator/apiserver/access"
+	"github.com/lubberline/lubberline/orchestrator/apiserver/registry"
 	"github.com/lubberline/lubberline/orchestrator/join"
 	"github.com/lubberline/lubberline/orchestrator/store"
 )
@@ -30,6 +31,9 @@ type Options struct {
 	Hosts []string
 	// Store is used instead of an embedded one. Run closes it.
 	Store *store.Store
+	// Claims is where the servers of the store agree on addresses and ports of
+	// services; nil where there is only one.
+	Claims registry.Claims
 	// Servers knows the other servers of the same store; nil is none.
 	Servers Servers
 	// ServiceNetwork holds the cluster IPs; its first address is the API's.

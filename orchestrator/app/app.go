@@ -105,7 +105,8 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 
 // network is the pods' network as the runtime makes it.
 func (c *Config) network() runtime.Network {
-	return runtime.Network{Bridge: c.Network.Bridge, Subnet: c.Network.Node, Cluster: c.Network.Pods}
+	address, _ := netip.ParseAddr(c.Address) // invalid when it is empty; Validate has looked at it
+	return runtime.Network{Bridge: c.Network.Bridge, Subnet: c.Network.Node, Cluster: c.Network.Pods, Address: address}
 }
 
 // RuntimeOptions are those of the bundled runtime of an orchestrator with that
@@ -152,7 +153,7 @@ func (a *App) buildServer(ctx context.Context) (err error) {
 	options.Store = a.store
 	if a.cfg.Etcd != nil {
 		a.servers = newServers(a)
-		options.Servers = a.servers
+		options.Servers, options.Claims = a.servers, serviceClaims{a.records}
 	}
 	if a.o.ResourceMetrics != "" {
 		options.MetricsAPI = "unix://" + a.o.ResourceMetrics

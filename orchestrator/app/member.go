@@ -59,6 +59,7 @@ type Member struct {
 func NewMember(ctx context.Context, o MemberOptions) (_ *Member, err error) {
 	m := &Member{o: o, cfg: o.Config, log: o.Logger}
 	of(&m.cfg, o.Identity.Cluster)
+	m.cfg.Address = o.Identity.Address.String()
 	m.client, err = kubernetes.NewForConfig(o.Identity.ClientConfig())
 	if err != nil {
 		return nil, err

@@ -40,3 +40,30 @@ func (p podRanges) Claim(ctx context.Context, prefix netip.Prefix, node string) 
 func (p podRanges) Release(ctx context.Context, prefix netip.Prefix, node string) error {
 	return p.records.Unclaim(ctx, rangesPrefix+prefix.String(), node)
 }
+
+// servicesPrefix is before the addresses and ports of services.
+const servicesPrefix = "services/"
+
+// serviceClaims is which service has which address and port, agreed on by all
+// control hosts.
+type serviceClaims struct{ records *store.Records }
+
+// Claim implements registry.Claims.
+func (s serviceClaims) Claim(ctx context.Context, key, owner string) (string, error) {
+	return s.records.Claim(ctx, servicesPrefix+key, owner)
+}
+
+// Unclaim implements registry.Claims.
+func (s serviceClaims) Unclaim(ctx context.Context, key, owner string) error {
+	return s.records.Unclaim(ctx, servicesPrefix+key, owner)
+}
+
+// Owners implements registry.Claims.
+func (s serviceClaims) Owners(ctx context.Context) (map[string]string, error) {
+	all, err := s.records.List(ctx, servicesPrefix)
+	owners := make(map[string]string, len(all))
+	for _, r := range all {
+		owners[strings.TrimPrefix(r.Key, servicesPrefix)] = string(r.Value)
+	}
+	return owners, err
+}

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"maps"
 	"net/netip"
 	"time"
@@ -29,10 +30,16 @@ type Environment struct {
 	// NodePorts are the first and the last port of that kind, 30000 and 32767
 	// when both are 0.
 	NodePorts [2]int32
+	// Claims is where the servers of one store agree on addresses and ports of
+	// services; nil where there is only one.
+	Claims Claims
 	// EventLife is how long events are kept, an hour when 0.
 	EventLife time.Duration
 	// Stores are all kinds' stores, complete once subresources are made.
 	Stores map[schema.GroupResource]*genericregistry.Store
+	// Repair gives back addresses and ports that no service has, found by two
+	// calls in a row.
+	Repair func(ctx context.Context) error
 }
 
 // Served are the storages by version and path, such as "pods/status".

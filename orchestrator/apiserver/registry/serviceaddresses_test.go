@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"net/netip"
 	"testing"
 
@@ -8,13 +9,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-func addressesOf(network string, ports ...int32) *serviceAddresses {
+func addressesOf(network string, ports ...int32) taking {
 	e := &Environment{ServiceNetwork: netip.MustParsePrefix(network)}
 	if len(ports) == 2 {
 		e.NodePorts = [2]int32{ports[0], ports[1]}
 	}
 	e.complete()
-	return newServiceAddresses(e)
+	return taking{newServiceAddresses(e), context.Background(), "uid"}
 }
 
 func TestEveryAddressIsGivenOnce(t *testing.T) {
@@ -41,7 +42,7 @@ func TestFirstAddressesAreLeftForThoseWhoNameThem(t *testing.T) {
 	for range 1000 {
 		ip, err := a.nextIP()
 		require.NoError(t, err)
-		require.True(t, ip.Compare(netip.MustParseAddr("10.96.1.0")) > 0, ip)
+		require.Positive(t, ip.Compare(netip.MustParseAddr("10.96.1.0")), ip)
 	}
 	require.NoError(t, a.takeIP(netip.MustParseAddr("10.96.0.10")))
 	require.ErrorIs(t, a.takeIP(netip.MustParseAddr("10.96.0.10")), errIPAllocated)
@@ -60,7 +61,7 @@ func TestEveryPortIsGivenOnce(t *testing.T) {
 	}
 	_, err := a.nextPort()
 	require.ErrorIs(t, err, errFull)
-	a.release(claims{ports: []int32{30042}})
+	a.release(claims{ports: []int32{30042}}, "uid")
 	port, err := a.nextPort()
 	require.NoError(t, err)
 	require.EqualValues(t, 30042, port)

@@ -26,6 +26,7 @@ type serviceHooks struct {
 // hookServices adds the hooks to the services' store.
 func hookServices(s *genericregistry.Store, e *Environment) error {
 	h := &serviceHooks{store: s, addresses: newServiceAddresses(e)}
+	e.Repair = func(ctx context.Context) error { return h.addresses.repair(ctx, s) }
 	s.BeginCreate = func(ctx context.Context, obj runtime.Object, options *metav1.CreateOptions) (genericregistry.FinishFunc, error) {
 		return h.begin(ctx, obj.(*corev1.Service), nil, dryrun.IsDryRun(options.DryRun))
 	}
@@ -37,7 +38,7 @@ func hookServices(s *genericregistry.Store, e *Environment) error {
 	}
 	s.AfterDelete = func(obj runtime.Object, options *metav1.DeleteOptions) {
 		if s, ok := obj.(*corev1.Service); ok && (options == nil || !dryrun.IsDryRun(options.DryRun)) {
-			h.addresses.release(claimsOf(s))
+			h.addresses.release(claimsOf(s), string(s.UID))
 		}
 	}
 	return returnDeleted(s, e)
@@ -55,7 +56,7 @@ func (h *serviceHooks) begin(ctx context.Context, s, old *corev1.Service, dry bo
 		return nil, err
 	}
 	if dry {
-		h.addresses.release(taken)
+		h.addresses.release(taken, string(s.UID))
 		return func(context.Context, bool) {}, nil
 	}
 	return func(ctx context.Context, success bool) {
@@ -63,7 +64,7 @@ func (h *serviceHooks) begin(ctx context.Context, s, old *corev1.Service, dry bo
 		case !success:
 			h.undo(ctx, s, taken)
 		case old != nil:
-			h.addresses.release(lost(claimsOf(old), claimsOf(s)))
+			h.addresses.release(lost(claimsOf(old), claimsOf(s)), string(s.UID))
 		}
 	}, nil
 }
@@ -77,9 +78,13 @@ func (h *serviceHooks) undo(ctx context.Context, s *corev1.Service, taken claims
 	obj, err := h.store.Get(context.WithoutCancel(ctx), s.Name, &metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err) || s.Name == "":
-		h.addresses.release(taken)
+		h.addresses.release(taken, string(s.UID))
 	case err == nil:
-		h.addresses.release(lost(taken, claimsOf(obj.(*corev1.Service))))
+		kept := obj.(*corev1.Service)
+		if kept.UID != s.UID { // another one of that name
+			kept = &corev1.Service{}
+		}
+		h.addresses.release(lost(taken, claimsOf(kept)), string(s.UID))
 	}
 }
 
@@ -108,36 +113,36 @@ func (h *serviceHooks) take(ctx context.Context, s, old *corev1.Service) (taken 
 	h.addresses.mu.Lock()
 	err = h.addresses.load(ctx, h.store)
 	if err == nil {
-		err = h.takeAll(s, have, &taken)
+		err = h.takeAll(taking{h.addresses, ctx, string(s.UID)}, s, have, &taken)
 	}
 	h.addresses.mu.Unlock()
 	if err != nil {
-		h.addresses.release(taken)
+		h.addresses.release(taken, string(s.UID))
 		return claims{}, err
 	}
 	return taken, nil
 }
 
-func (h *serviceHooks) takeAll(s *corev1.Service, have claims, taken *claims) error {
+func (h *serviceHooks) takeAll(t taking, s *corev1.Service, have claims, taken *claims) error {
 	if s.Spec.Type != corev1.ServiceTypeExternalName && s.Spec.ClusterIP != corev1.ClusterIPNone {
-		if err := h.takeIPs(s, have, taken); err != nil {
+		if err := h.takeIPs(t, s, have, taken); err != nil {
 			return err
 		}
 	}
 	if needsNodePort(s) {
-		if err := h.takePorts(s, have, taken); err != nil {
+		if err := h.takePorts(t, s, have, taken); err != nil {
 			return err
 		}
 	}
 	if !validation.NeedsHealthCheck(s) {
 		return nil
 	}
-	return h.takeHealthPort(s, have, taken)
+	return h.takeHealthPort(t, s, have, taken)
 }
 
-func (h *serviceHooks) takeIPs(s *corev1.Service, have claims, taken *claims) error {
+func (h *serviceHooks) takeIPs(t taking, s *corev1.Service, have claims, taken *claims) error {
 	if len(s.Spec.ClusterIPs) == 0 {
-		ip, err := h.addresses.nextIP()
+		ip, err := t.nextIP()
 		if err != nil {
 			return apierrors.NewInternalError(fmt.Errorf("failed to allocate a serviceIP: %w", err))
 		}
@@ -153,7 +158,7 @@ func (h *serviceHooks) takeIPs(s *corev1.Service, have claims, taken *claims) er
 		if slices.Contains(have.ips, ip) {
 			continue
 		}
-		if err := h.addresses.takeIP(ip); err != nil {
+		if err := t.takeIP(ip); err != nil {
 			return invalidService(s, field.Invalid(field.NewPath("spec", "clusterIPs"), s.Spec.ClusterIPs,
 				fmt.Sprintf("failed to allocate IP %v: %v", text, err)))
 		}
@@ -164,7 +169,7 @@ func (h *serviceHooks) takeIPs(s *corev1.Service, have claims, taken *claims) er
 
 // takePorts gives each port a node port. Ports of one number, but different
 // protocols, share one.
-func (h *serviceHooks) takePorts(s *corev1.Service, have claims, taken *claims) error {
+func (h *serviceHooks) takePorts(t taking, s *corev1.Service, have claims, taken *claims) error {
 	named := map[int32]int32{} // node ports that the client names, by port
 	for _, p := range s.Spec.Ports {
 		if _, first := named[p.Port]; !first && p.NodePort != 0 {
@@ -180,7 +185,7 @@ func (h *serviceHooks) takePorts(s *corev1.Service, have claims, taken *claims) 
 			p.NodePort = named[p.Port]
 		}
 		if p.NodePort == 0 {
-			port, err := h.addresses.nextPort()
+			port, err := t.nextPort()
 			if err != nil {
 				return apierrors.NewInternalError(fmt.Errorf("failed to allocate a nodePort: %w", err))
 			}
@@ -191,7 +196,7 @@ func (h *serviceHooks) takePorts(s *corev1.Service, have claims, taken *claims) 
 		if slices.Contains(have.ports, p.NodePort) || slices.Contains(taken.ports, p.NodePort) {
 			continue
 		}
-		if err := h.addresses.takePort(p.NodePort); err != nil {
+		if err := t.takePort(p.NodePort); err != nil {
 			return invalidService(s, field.Invalid(field.NewPath("spec", "ports").Index(i).Child("nodePort"), p.NodePort, err.Error()))
 		}
 		taken.ports = append(taken.ports, p.NodePort)
@@ -199,11 +204,11 @@ func (h *serviceHooks) takePorts(s *corev1.Service, have claims, taken *claims) 
 	return nil
 }
 
-func (h *serviceHooks) takeHealthPort(s *corev1.Service, have claims, taken *claims) error {
+func (h *serviceHooks) takeHealthPort(t taking, s *corev1.Service, have claims, taken *claims) error {
 	port := s.Spec.HealthCheckNodePort
 	switch {
 	case port == 0:
-		next, err := h.addresses.nextPort()
+		next, err := t.nextPort()
 		if err != nil {
 			return apierrors.NewInternalError(fmt.Errorf("failed to allocate a HealthCheck NodePort %v: %w", port, err))
 		}
@@ -211,7 +216,7 @@ func (h *serviceHooks) takeHealthPort(s *corev1.Service, have claims, taken *cla
 	case slices.Contains(have.ports, port):
 		return nil
 	default:
-		if err := h.addresses.takePort(port); err != nil {
+		if err := t.takePort(port); err != nil {
 			return apierrors.NewInternalError(fmt.Errorf("failed to allocate requested HealthCheck NodePort %v: %w", port, err))
 		}
 	}
