@@ -31,7 +31,7 @@ func link(path, target string) error {
 // unlink takes the link away if it still leads to target.
 func unlink(path, target string) error {
 	if now, err := os.Readlink(path); err != nil || now != target {
-		return nil // another one's
+		return nil //nolint:nilerr // another one's
 	}
 	return os.Remove(path)
 }

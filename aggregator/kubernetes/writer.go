@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
@@ -82,7 +83,7 @@ func (w *writer) write(ctx context.Context, now time.Time, emitAll func(state.Em
 
 func (w *writer) series(metric string, pairs []string) *series {
 	w.builder.Reset(labels.EmptyLabels())
-	w.builder.Set(labels.MetricName, metric)
+	w.builder.Set(model.MetricNameLabel, metric)
 	w.builder.Set(jobLabel, jobName)
 	for i := 0; i+1 < len(pairs); i += 2 {
 		w.builder.Set(pairs[i], pairs[i+1]) // an empty value leaves it out

@@ -42,7 +42,7 @@ func TestAFileWithoutControllers(t *testing.T) {
 	all, err := s.Query(t.Context(), Query{Ascending: true})
 	require.NoError(t, err)
 	require.Len(t, all, 2)
-	require.Equal(t, "", all[0].Origin.Controller)
+	require.Empty(t, all[0].Origin.Controller)
 	one, err := s.Query(t.Context(), Query{Controllers: []string{"Deployment/web"}})
 	require.NoError(t, err)
 	require.Len(t, one, 1)

@@ -50,7 +50,7 @@ func rollingUpdateCommand() *cobra.Command {
 			"goes back.",
 		Example: rollingUpdateExamples,
 		Args:    cobra.RangeArgs(1, 2),
-		RunE:    func(cmd *cobra.Command, args []string) error { return flags.run(cmd, args) },
+		RunE:    flags.run,
 	}
 	flags.cluster.AddFlags(cmd.Flags())
 	f := cmd.Flags()

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -91,8 +92,8 @@ func (s *Server) onClose(f func()) { s.closing = append(s.closing, f) }
 
 func (s *Server) close() {
 	s.closeAll.Do(func() {
-		for i := len(s.closing) - 1; i >= 0; i-- {
-			s.closing[i]()
+		for _, undo := range slices.Backward(s.closing) {
+			undo()
 		}
 	})
 }

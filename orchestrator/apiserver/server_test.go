@@ -130,9 +130,9 @@ func TestStatusHasItsOwnManagers(t *testing.T) {
 	for _, m := range made.ManagedFields {
 		switch m.Manager {
 		case "spec":
-			require.NotContains(t, string(m.FieldsV1.Raw), "f:status")
+			require.NotContains(t, m.FieldsV1.GetRawString(), "f:status")
 		case "status":
-			require.NotContains(t, string(m.FieldsV1.Raw), "f:spec")
+			require.NotContains(t, m.FieldsV1.GetRawString(), "f:spec")
 		}
 	}
 }

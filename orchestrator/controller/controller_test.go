@@ -68,7 +68,7 @@ func node(t testing.TB, c *controllertest.Cluster) *reconcile.Loop {
 		namespace, name := reconcile.SplitKey(key)
 		pod, err := pods.Lister().Pods(namespace).Get(name)
 		if err != nil {
-			return nil
+			return nil //nolint:nilerr // it is gone
 		}
 		return handle(ctx, c, pod)
 	}})

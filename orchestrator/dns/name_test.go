@@ -119,7 +119,7 @@ func FuzzQuestions(f *testing.F) {
 		}
 		m, err := exchange(s, "udp", name, qtype)
 		require.NoError(t, err)
-		require.Equal(t, 1, len(m.Question))
+		require.Len(t, m.Question, 1)
 		require.Equal(t, qtype, m.Question[0].Qtype)
 		seen := strings.ToLower(m.Question[0].Name) // needless escapes are gone
 		if relative, inside := below(seen, d); inside {

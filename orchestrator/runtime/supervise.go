@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -63,7 +62,7 @@ func (s *supervised) run(ctx context.Context, started func()) error {
 		}
 		if id.PID != 0 {
 			if err := awaitExit(ctx, id.PID); err != nil {
-				return nil // ctx ended: the daemon stays
+				return nil //nolint:nilerr // ctx ended: the daemon stays
 			}
 			s.log.Warn("the container runtime ended; starting it again", "pid", id.PID, "lived", time.Since(began).Round(time.Millisecond))
 		}
@@ -216,12 +215,4 @@ func awaitExit(ctx context.Context, pid int) error {
 			return ctx.Err()
 		}
 	}
-}
-
-// forget removes the pid file.
-func (s *supervised) forget() error {
-	if err := os.Remove(s.pidFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }

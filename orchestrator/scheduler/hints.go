@@ -3,8 +3,6 @@ package scheduler
 import (
 	"time"
 
-	"k8s.io/apimachinery/pkg/labels"
-
 	"github.com/lubberline/lubberline/orchestrator/scheduler/filter"
 	"github.com/lubberline/lubberline/orchestrator/scheduler/snapshot"
 )
@@ -110,7 +108,7 @@ func (s *Scheduler) related(t, of *snapshot.Template) bool {
 		}
 	}
 	for i := range t.Spread {
-		if c := &t.Spread[i]; c.Hard && t.Namespace == of.Namespace && c.Selector.Matches(labels.Set(of.Labels)) {
+		if c := &t.Spread[i]; c.Hard && t.Namespace == of.Namespace && c.Selector.Matches(of.Labels) {
 			return true
 		}
 	}

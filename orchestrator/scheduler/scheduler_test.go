@@ -245,7 +245,8 @@ func TestTheSameSeedPlacesTheSame(t *testing.T) {
 		}
 		return s.bound
 	}
-	require.Equal(t, run(), run())
+	first, second := run(), run()
+	require.Equal(t, first, second)
 }
 
 func TestImagesAndPreferencesAreFollowed(t *testing.T) {

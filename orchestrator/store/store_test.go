@@ -105,7 +105,7 @@ func copyUnderLoad(t *testing.T, from, to string, logLast bool) {
 	var logs, others []string
 	require.NoError(t, filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		switch {
-		case err != nil || d.IsDir(): // gone since the listing
+		case err != nil || d.IsDir(): //nolint:nilerr // gone since the listing
 		case strings.HasSuffix(path, ".wal"):
 			logs = append(logs, path)
 		default:

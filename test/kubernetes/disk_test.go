@@ -1,7 +1,6 @@
 package kubernetes
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -50,6 +49,6 @@ func fill(t *testing.T, dir string, leave int64) {
 	require.NoError(t, err)
 	defer f.Close()
 	size := int64(fs.Bavail)*fs.Bsize - leave
-	require.Positive(t, size, fmt.Sprintf("%+v", fs))
+	require.Positive(t, size, "%+v", fs)
 	require.NoError(t, unix.Fallocate(int(f.Fd()), 0, 0, size))
 }

@@ -28,7 +28,7 @@ func logs(k *kube) {
 	}
 	require.Equal(k.t, []string{"line 1", "line 2", "line 3", "line 0 of one", "line 1 of one", "line 2 of one", "line 3 of one"}, out[:7])
 	require.Equal(k.t, []string{"fault 1", "fault 2", "fault 3"}, faults)
-	require.Equal(k.t, 1, len(strings.Split(strings.TrimSpace(k.run("logs", "one", "--tail=1")), "\n")))
+	require.Len(k.t, strings.Split(strings.TrimSpace(k.run("logs", "one", "--tail=1")), "\n"), 1)
 	require.Regexp(k.t, `(?m)^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z line 1$`, k.run("logs", "one", "--timestamps"))
 	require.Len(k.t, k.run("logs", "one", "--limit-bytes=6"), 6)
 	require.Contains(k.t, k.run("logs", "-l", "app=one", "--prefix", "--tail=-1"), "[pod/one/main] line 1\n")

@@ -106,10 +106,10 @@ func podStatus(emit Emit, p *v1.Pod) {
 	emit.choice("kube_pod_status_reason", "reason", p.Status.Reason, failureReasons...)
 	emit.choice("kube_pod_status_qos_class", "qos_class", string(p.Status.QOSClass), "BestEffort", "Burstable", "Guaranteed")
 	for _, c := range p.Status.Conditions {
-		switch {
-		case c.Type == v1.PodReady:
+		switch c.Type {
+		case v1.PodReady:
 			emit.condition("kube_pod_status_ready", "condition", c.Status)
-		case c.Type == v1.PodScheduled:
+		case v1.PodScheduled:
 			emit.condition("kube_pod_status_scheduled", "condition", c.Status)
 			if c.Status == v1.ConditionFalse {
 				emit.one("kube_pod_status_unschedulable")

@@ -42,7 +42,6 @@ type rig struct {
 	t       testing.TB
 	client  kubernetes.Interface
 	admin   kubernetes.Interface
-	events  record.EventRecorder
 	root    string
 	runtime *runtime.Runtime
 	options runtime.Options
@@ -182,11 +181,6 @@ func running(pod *v1.Pod) bool {
 		}
 	}
 	return false
-}
-
-func (r *rig) gone(name string) bool {
-	_, err := r.admin.CoreV1().Pods("default").Get(r.t.Context(), name, metav1.GetOptions{})
-	return err != nil
 }
 
 func client(t testing.TB, config *rest.Config) kubernetes.Interface {

@@ -289,7 +289,7 @@ func TestLogsOfPods(t *testing.T) {
 }
 
 func FuzzParseLine(f *testing.F) {
-	for _, s := range strings.Split(sample, "\n") {
+	for s := range strings.SplitSeq(sample, "\n") {
 		f.Add([]byte(s))
 	}
 	f.Add([]byte("2026-01-01T00:00:01Z stdout F:x y"))

@@ -75,7 +75,7 @@ func (f *Folders) Run(ctx context.Context) error {
 	err := f.loop.Run(ctx)
 	<-watched
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // it was ended
 	}
 	return err
 }

@@ -56,10 +56,9 @@ func (c containers) status(spec *v1.Container, old *v1.ContainerStatus, init boo
 		old = &v1.ContainerStatus{}
 	}
 	newest, earlier := c.seen(spec.Name)
-	switch {
-	case newest == nil:
+	if newest == nil {
 		c.unseen(&s, old)
-	default:
+	} else {
 		c.fromSeen(&s, spec, newest, earlier, old)
 	}
 	s.RestartCount = max(s.RestartCount, old.RestartCount)

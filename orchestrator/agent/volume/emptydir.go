@@ -44,7 +44,7 @@ func (p *podVolumes) marker(name string) string {
 
 func (m *Manager) emptyDirReady(p *podVolumes, name, path string, inMemory bool) (bool, error) {
 	if _, err := os.Stat(p.marker(name)); err != nil {
-		return false, nil
+		return false, nil //nolint:nilerr // then it is to be made, which tells what is wrong
 	}
 	if inMemory {
 		return m.o.Mounter.IsMounted(path)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -63,14 +64,9 @@ func (k Kernel) IsMounted(path string) (bool, error) {
 	}
 	path, err = realPath(path)
 	if err != nil {
-		return false, nil
+		return false, nil //nolint:nilerr // nothing is mounted where nothing is
 	}
-	for _, p := range points {
-		if p == path {
-			return true, nil
-		}
-	}
-	return false, nil
+	return slices.Contains(points, path), nil
 }
 
 // Below implements Mounter.
@@ -81,7 +77,7 @@ func (Kernel) Below(dir string) ([]string, error) {
 	}
 	real, err := realPath(dir)
 	if err != nil {
-		return nil, nil
+		return nil, nil //nolint:nilerr // nothing is mounted where nothing is
 	}
 	return mountsBelow(string(table), real), nil
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -78,6 +79,7 @@ func (w *worker) execHook(ctx context.Context, h hook, command []string) error {
 		err = fmt.Errorf("command '%s' exited with %d: %s", join(command), answer.GetExitCode(), answer.GetStderr())
 	}
 	if err != nil {
+		//nolint:staticcheck // an event's message, in Kubernetes' words
 		return fmt.Errorf("Exec lifecycle hook (%v) for Container %q in Pod %q failed - error: %w, message: %q",
 			command, h.container.Name, describe(h.pod), err, string(answer.GetStdout())+string(answer.GetStderr()))
 	}
@@ -85,14 +87,7 @@ func (w *worker) execHook(ctx context.Context, h hook, command []string) error {
 }
 
 func join(words []string) string {
-	text := ""
-	for i, word := range words {
-		if i > 0 {
-			text += " "
-		}
-		text += word
-	}
-	return text
+	return strings.Join(words, " ")
 }
 
 // maxHookBody is how much of a hook's answer is read so that the connection can

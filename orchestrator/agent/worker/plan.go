@@ -195,11 +195,12 @@ func planInit(p *plan, s situation, sandbox *observed.Sandbox) (initialised, fai
 		spec := &s.pod.Spec.InitContainers[i]
 		last := inSandbox(s.seen, spec.Name, sandbox.ID)
 		var done bool
-		if podutil.IsSidecar(spec) {
+		switch {
+		case podutil.IsSidecar(spec):
 			done = p.sidecar(s, spec, last)
-		} else if !initialised && !laterInit(s, i, sandbox) {
+		case !initialised && !laterInit(s, i, sandbox):
 			done, failed = p.initContainer(s, spec, last)
-		} else {
+		default:
 			done = true
 		}
 		if failed || !done && !initialised {

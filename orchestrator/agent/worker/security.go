@@ -75,6 +75,7 @@ func (o *Options) seccomp(p *v1.SeccompProfile) (*cri.SecurityProfile, error) {
 		return &cri.SecurityProfile{ProfileType: cri.SecurityProfile_RuntimeDefault}, nil
 	case v1.SeccompProfileTypeLocalhost:
 		if p.LocalhostProfile == nil || *p.LocalhostProfile == "" {
+			//nolint:staticcheck // a container's state, in Kubernetes' words
 			return nil, errors.New("localhostProfile must be set if seccompProfile type is Localhost.")
 		}
 		return &cri.SecurityProfile{

@@ -189,8 +189,8 @@ func validateKeysOnce(match []string, selector *metav1.LabelSelector, path *fiel
 }
 
 func lastIndex(keys []string, key string) int {
-	for i := len(keys) - 1; i >= 0; i-- {
-		if keys[i] == key {
+	for i, other := range slices.Backward(keys) {
+		if other == key {
 			return i
 		}
 	}

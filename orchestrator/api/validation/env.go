@@ -214,7 +214,7 @@ func (c *specCheck) validateFileKeyVolumes(path *field.Path) (errs field.ErrorLi
 }
 
 func lastVolume(volumes []v1.Volume, name string) *v1.Volume {
-	for i := len(volumes) - 1; i >= 0; i-- {
+	for i := range slices.Backward(volumes) {
 		if volumes[i].Name == name {
 			return &volumes[i]
 		}

@@ -4,14 +4,14 @@ import (
 	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
-	"k8s.io/apimachinery/pkg/api/validation/path"
 	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
 // nameIsPathSegment takes what fits between two slashes, as names of roles do.
-func nameIsPathSegment(name string, _ bool) []string { return path.IsValidPathSegmentName(name) }
+func nameIsPathSegment(name string, _ bool) []string { return content.IsPathSegmentName(name) }
 
 // ValidateRoleCreate checks a new role.
 func ValidateRoleCreate(r *rbacv1.Role) field.ErrorList {

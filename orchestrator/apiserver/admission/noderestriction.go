@@ -213,10 +213,8 @@ func referencedKind(pod *corev1.Pod) string {
 			return "configmaps, secrets or serviceaccounts (via projected volumes)"
 		}
 	}
-	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
-		if readsConfigMap(c) {
-			return "configmaps"
-		}
+	if slices.ContainsFunc(slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers), readsConfigMap) {
+		return "configmaps"
 	}
 	return ""
 }

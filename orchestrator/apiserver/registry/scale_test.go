@@ -99,7 +99,7 @@ func TestScaleManagesReplicas(t *testing.T) {
 	require.EqualValues(t, 9, *d.Spec.Replicas)
 	for _, m := range d.ManagedFields {
 		if m.Manager == "autoscaler" {
-			require.JSONEq(t, `{"f:spec":{"f:replicas":{}}}`, string(m.FieldsV1.Raw))
+			require.JSONEq(t, `{"f:spec":{"f:replicas":{}}}`, m.FieldsV1.GetRawString())
 			return
 		}
 	}

@@ -3,7 +3,6 @@ package tables
 import (
 	"bytes"
 	"context"
-	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -115,7 +114,7 @@ func TestOtherObjectIsNotAcceptable(t *testing.T) {
 		context.Background(), &corev1.Node{}, nil)
 	require.ErrorContains(t, err, "the resource pods does not support being converted to a Table")
 	var status apierrors.APIStatus
-	require.True(t, errors.As(err, &status))
+	require.ErrorAs(t, err, &status)
 	require.EqualValues(t, 406, status.Status().Code)
 }
 

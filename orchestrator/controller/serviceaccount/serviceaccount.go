@@ -27,9 +27,10 @@ import (
 const (
 	// accountName is what pods run as that name no account.
 	accountName = "default"
-	// RootCAName is the ConfigMap with the CA bundle; its key is RootCAKey.
+	// RootCAName is the ConfigMap with the CA bundle.
 	RootCAName = "kube-root-ca.crt"
-	RootCAKey  = "ca.crt"
+	// RootCAKey is the bundle's key in it.
+	RootCAKey = "ca.crt"
 
 	descriptionAnnotation = "kubernetes.io/description"
 	description           = "The CA bundle to verify the API server with, at its service address or name. It is restored when changed."

@@ -11,9 +11,10 @@ const (
 	// cluster on a machine.
 	TableName = "lubberline"
 
-	// MapServices tells by address, protocol and port what is done with a packet;
-	// MapNodePorts by protocol and port, for the addresses of this machine.
-	MapServices, MapNodePorts = "services", "node-ports"
+	// MapServices tells by address, protocol and port what is done with a packet.
+	MapServices = "services"
+	// MapNodePorts tells it by protocol and port, for the addresses of this machine.
+	MapNodePorts = "node-ports"
 	// SetHairpin holds the addresses that may turn out to be their own endpoint.
 	SetHairpin = "hairpin"
 

@@ -27,7 +27,7 @@ func Busybox(program, name string) (Image, error) {
 	}
 	image := Image{Name: name, Command: []string{"sh"}, Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}}
 	image.Files = append(userland(), File{Name: "bin/busybox", Mode: 0o755, Data: data})
-	for _, command := range strings.Fields(string(list)) {
+	for command := range strings.FieldsSeq(string(list)) {
 		if command != "busybox" {
 			image.Files = append(image.Files, File{Name: "bin/" + command, Mode: 0o777, Link: "busybox"})
 		}

@@ -1,6 +1,8 @@
 package snapshot
 
 import (
+	"maps"
+
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	resourcehelper "k8s.io/component-helpers/resource"
@@ -64,10 +66,7 @@ func (r *Resource) Add(o *Resource, sign int64) {
 func (r *Resource) Clone() Resource {
 	c := Resource{MilliCPU: r.MilliCPU, Memory: r.Memory, Ephemeral: r.Ephemeral}
 	if len(r.Extended) > 0 {
-		c.Extended = make(map[v1.ResourceName]int64, len(r.Extended))
-		for name, n := range r.Extended {
-			c.Extended[name] = n
-		}
+		c.Extended = maps.Clone(r.Extended)
 	}
 	return c
 }
