@@ -22,6 +22,32 @@ type Network struct {
 	// Cluster is all pods' addresses. Package podnet translates what pods send
 	// elsewhere: the plug-in would do so with what they send to other nodes' pods.
 	Cluster netip.Prefix
+	// Address is this machine's among other nodes; invalid where there are none.
+	// The pods' packets fit into its link, in a tunnel too.
+	Address netip.Addr
+}
+
+// tunnelled is what VXLAN adds to a packet, in bytes: the headers of Ethernet,
+// IPv4, UDP and VXLAN.
+const tunnelled = 14 + 20 + 8 + 8
+
+// mtu is the size of the largest packets of pods, in bytes; 0 leaves it to the
+// kernel. Nodes that need a tunnel may join at any time, and a pod's interface
+// keeps what it begins with.
+func (n Network) mtu() int {
+	links, err := netlink.LinkList()
+	if err != nil || !n.Address.IsValid() {
+		return 0
+	}
+	for _, link := range links {
+		addresses, _ := netlink.AddrList(link, netlink.FAMILY_V4) // a link that has just gone has none
+		for _, a := range addresses {
+			if a.IP.Equal(n.Address.AsSlice()) {
+				return link.Attrs().MTU - tunnelled
+			}
+		}
+	}
+	return 0
 }
 
 // Gateway is the bridge's own address.
@@ -48,6 +74,11 @@ func (n Network) Setup() error {
 	}}
 	if err := netlink.AddrReplace(link, address); err != nil {
 		return fmt.Errorf("address %s of bridge %s: %w", n.Gateway(), n.Bridge, err)
+	}
+	if mtu := n.mtu(); mtu > 0 && mtu != link.Attrs().MTU {
+		if err := netlink.LinkSetMTU(link, mtu); err != nil {
+			return fmt.Errorf("packets of %d bytes on bridge %s: %w", mtu, n.Bridge, err)
+		}
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
 		return fmt.Errorf("bridge %s: %w", n.Bridge, err)
@@ -85,7 +116,7 @@ func (n Network) conflist(addresses string) ([]byte, error) {
 		"cniVersion": "1.0.0", "name": "pods",
 		"plugins": []object{
 			{
-				"type": "bridge", "bridge": n.Bridge, "isGateway": true, "hairpinMode": true,
+				"type": "bridge", "bridge": n.Bridge, "isGateway": true, "hairpinMode": true, "mtu": n.mtu(),
 				"ipam": object{
 					"type": "host-local", "dataDir": addresses,
 					"ranges": [][]object{{{"subnet": n.Subnet.String(), "gateway": n.Gateway().String()}}},

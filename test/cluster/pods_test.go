@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -35,6 +36,7 @@ spec:
           mkdir -p /w/cgi-bin
           printf '#!/bin/sh\necho\necho $REMOTE_ADDR\n' >/w/cgi-bin/who
           chmod +x /w/cgi-bin/who
+          seq 6000000 >/w/large
           echo "$HOSTNAME is up"
           exec httpd -f -p 8080 -h /w
 ---
@@ -64,7 +66,9 @@ func TestPodsReachPods(t *testing.T) {
 			require.Len(t, pods, 3)
 			f.reachEachOther(pods)
 			f.answer(pods)
+			f.large(pods)
 			f.watched(pods)
+			f.firewalled(pods)
 		})
 	}
 }
@@ -116,6 +120,51 @@ func (f *fleet) reachEachOther(pods []pod) {
 			return err
 		}), "a service by its name")
 	}
+}
+
+// large has each pod fetch 45 MiB from every one: their packets are of a size
+// that fits into a tunnel.
+func (f *fleet) large(pods []pod) {
+	f.T.Helper()
+	for _, from := range pods {
+		require.Equal(f.T, "1450\n", f.Kubectl("exec", from.name, "--", "cat", "/sys/class/net/eth0/mtu"))
+		for _, to := range pods {
+			out := f.Kubectl("exec", from.name, "--", "sh", "-c", "timeout 60 wget -qO- http://"+to.address+":8080/large | md5sum; md5sum </w/large")
+			sums := strings.Fields(out)
+			require.Len(f.T, sums, 4)
+			require.Equal(f.T, sums[2], sums[0], "%v fetches from %v", from, to)
+		}
+	}
+}
+
+// firewalled has every node's firewall drop what it forwards, as Docker and ufw
+// do: pods go on, and what an administrator drops is dropped.
+func (f *fleet) firewalled(pods []pod) {
+	f.T.Helper()
+	iptables := func(h *lab.Host, args ...string) (string, error) {
+		var out []byte
+		err := h.Do(func() (err error) {
+			out, err = exec.Command("iptables-nft", args...).CombinedOutput()
+			return err
+		})
+		return string(out), err
+	}
+	for _, h := range f.Hosts {
+		out, err := iptables(h, "-P", "FORWARD", "DROP")
+		require.NoError(f.T, err, out)
+		require.NoError(f.T, lab.Until(func() error {
+			out, err := iptables(h, "-S", "FORWARD")
+			if err == nil && !strings.Contains(out, "-d 10.244.0.0/16") {
+				return fmt.Errorf("%s drops all: %s", h.Name, out)
+			}
+			return err
+		}))
+	}
+	f.reachEachOther(pods)
+	out, err := iptables(f.host(pods[0].node), "-I", "FORWARD", "-s", pods[0].address, "-j", "DROP")
+	require.NoError(f.T, err, out)
+	_, err = f.Try("exec", pods[0].name, "--", "timeout", "1", "wget", "-qO-", "http://"+pods[1].address+":8080/cgi-bin/who")
+	require.Error(f.T, err)
 }
 
 // world is a server outside of the cluster that tells who asks.
