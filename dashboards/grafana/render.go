@@ -62,21 +62,22 @@ func logsOnly(d *model.Dashboard) bool {
 	return true
 }
 
-// shows says whether at least half of the panels can be drawn: less is no
-// dashboard.
+// enough is how many panels make a dashboard.
+const enough = 4
+
+// shows says whether enough of the panels can be drawn.
 func (s *Set) shows(d *model.Dashboard) bool {
 	r := &renderer{set: s, language: s.Language}
-	drawn, all := 0, 0
+	drawn := 0
 	for _, p := range panels(d) {
 		if len(p.Targets) == 0 || p.Targets[0].Logs != nil {
 			continue
 		}
-		all++
 		if len(r.targets(p)) > 0 {
 			drawn++
 		}
 	}
-	return 2*drawn >= all
+	return drawn >= enough
 }
 
 func panels(d *model.Dashboard) []*model.Panel {

@@ -18,8 +18,9 @@ type Options struct {
 	Aggregator string
 	// AggregatorToken is sent as bearer token, when it is not empty.
 	AggregatorToken string
-	// SkipVerify accepts the aggregator's certificate whoever signed it.
-	SkipVerify bool
+	// AggregatorCA is the certificate that the aggregator's is signed by, PEM;
+	// empty for one that the system knows, or for none.
+	AggregatorCA string
 	// Influx2, Influx1 and Elasticsearch are empty where there is none: then
 	// their data source and dashboards are left out.
 	Influx2, Influx2Org, Influx2Bucket, Influx2Token string
@@ -30,12 +31,11 @@ type Options struct {
 	Dashboards string
 }
 
-// DefaultOptions are those of the compose stack. The InfluxDB of version 1.8 is
-// there so that its dashboards are written; its address is the environment's.
+// DefaultOptions are those of the compose stack.
 func DefaultOptions() Options {
 	return Options{
-		Aggregator: "http://aggregator:8082",
-		Influx2:    "http://influxdb:8086", Influx2Org: "lubberline", Influx2Bucket: "k8s", Influx2Token: "$__file{/credentials/influxdb-token}",
+		Aggregator: "https://aggregator:8082", AggregatorToken: "$__file{/credentials/token}", AggregatorCA: "$__file{/credentials/ca.crt}",
+		Influx2: "http://influxdb:8086", Influx2Org: "lubberline", Influx2Bucket: "k8s", Influx2Token: "$__file{/credentials/influxdb-token}",
 		Elasticsearch: "http://elasticsearch:9200", ElasticsearchIndex: "logs-lubberline-default",
 		Dashboards: "/var/lib/grafana/dashboards",
 	}

@@ -78,14 +78,16 @@ func elasticsearch(index string) map[string]any {
 	}
 }
 
-// authorize sends the aggregator's token.
+// authorize checks the aggregator's certificate and sends its token.
 func (s *Source) authorize(o Options) {
-	if o.SkipVerify {
-		s.JSON["tlsSkipVerify"] = true
+	s.Secure = map[string]any{}
+	if o.AggregatorCA != "" {
+		s.JSON["tlsAuthWithCACert"] = true
+		s.Secure["tlsCACert"] = o.AggregatorCA
 	}
 	if o.AggregatorToken != "" {
 		s.JSON["httpHeaderName1"] = "Authorization"
-		s.Secure = map[string]any{"httpHeaderValue1": "Bearer " + o.AggregatorToken}
+		s.Secure["httpHeaderValue1"] = "Bearer " + o.AggregatorToken
 	}
 }
 
