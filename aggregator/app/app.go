@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -69,7 +70,9 @@ type App struct {
 	log     *slog.Logger
 	metrics *prometheus.Registry
 	others  prometheus.Gatherer // may be nil
-	group   *lifecycle.Group
+
+	ownFailed sync.Once // to log that own metrics cannot be stored
+	group     *lifecycle.Group
 
 	metricStore *metricstore.Store
 	logStore    *logstore.Store
@@ -112,6 +115,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		func() error { return a.buildRollup(ctx) },
 		a.buildJoin,
 		a.buildAlerts,
+		a.buildOwnSeries,
 		func() error { return a.buildForward(o.NodeLogs) },
 		func() error { return a.buildHTTP(o.LocalSocket) },
 	}

@@ -118,11 +118,7 @@ func (a *App) routePrometheus(r gin.IRouter) error {
 // routeHealth has Heapster's health check, which fails without fresh figures,
 // and Prometheus' two: whoever is answered finds the stores open.
 func (a *App) routeHealth(r gin.IRouter) error {
-	shown := prometheus.Gatherers{a.metrics}
-	if a.others != nil {
-		shown = append(shown, a.others)
-	}
-	r.GET("/metrics", gin.WrapH(promhttp.HandlerFor(shown, promhttp.HandlerOpts{})))
+	r.GET("/metrics", gin.WrapH(promhttp.HandlerFor(a.shownMetrics(), promhttp.HandlerOpts{})))
 	for _, path := range []string{"/-/healthy", "/-/ready"} {
 		r.GET(path, func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	}
@@ -130,6 +126,14 @@ func (a *App) routeHealth(r gin.IRouter) error {
 		r.GET(path, a.answerHealth)
 	}
 	return nil
+}
+
+// shownMetrics are those of this process.
+func (a *App) shownMetrics() prometheus.Gatherer {
+	if a.others == nil {
+		return a.metrics
+	}
+	return prometheus.Gatherers{a.metrics, a.others}
 }
 
 func (a *App) answerHealth(c *gin.Context) {

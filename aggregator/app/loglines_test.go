@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
 
@@ -52,4 +53,25 @@ func TestLogLinesBecomeASeries(t *testing.T) {
 		`{__name__="shop:timeouts:count1m", level="error", pod="web-1"}`: 2,
 		`{__name__="shop:timeouts:count1m", level="warn", pod="web-1"}`:  1,
 	}, got)
+}
+
+// What the process says of itself is stored beside what collectors say.
+func TestOwnMetricsAreStored(t *testing.T) {
+	metrics, err := metricstore.Open(metricstore.Options{Dir: t.TempDir(), Retention: 48 * time.Hour})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = metrics.Close() })
+	registry := prometheus.NewRegistry()
+	waiting := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "lubberline_sink_oldest_age_seconds"}, []string{"sink"})
+	registry.MustRegister(waiting)
+	waiting.WithLabelValues("influxdb").Set(700)
+	now := time.Now()
+	require.NoError(t, storeOwn(t.Context(), registry, metrics, "n1", now))
+
+	q, err := metrics.Querier(0, now.UnixMilli())
+	require.NoError(t, err)
+	defer q.Close()
+	set := q.Select(t.Context(), true, nil, labels.MustNewMatcher(labels.MatchEqual, "sink", "influxdb"))
+	require.True(t, set.Next())
+	require.Equal(t, `{__name__="lubberline_sink_oldest_age_seconds", instance="n1", job="lubberline", node="n1", sink="influxdb"}`, set.At().Labels().String())
+	require.False(t, set.Next())
 }
