@@ -44,7 +44,7 @@ func runKubectl(args []string) {
 	if _, err := os.Stat(up.KubeconfigLink); err == nil && !named && os.Getenv("KUBECONFIG") == "" {
 		os.Setenv("KUBECONFIG", up.KubeconfigLink)
 	}
-	_ = logs.GlogSetter(kubectl.GetLogVerbosity(os.Args))
+	_, _ = logs.GlogSetter(kubectl.GetLogVerbosity(os.Args))
 	if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
 		kubectlutil.CheckErr(err) // ends the program with kubectl's own status
 	}
