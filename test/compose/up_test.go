@@ -119,7 +119,9 @@ func (s *stack) get(client *http.Client, method, u, contentType, body string) (s
 	if err != nil {
 		return "", err
 	}
-	r.Header.Set("Content-Type", contentType)
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
+	}
 	res, err := client.Do(r)
 	if err != nil {
 		return "", err
