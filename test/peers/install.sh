@@ -21,6 +21,7 @@ want javac openjdk-17-jdk-headless
 want mvn maven
 want gcc gcc
 want ip iproute2
+want systemd-analyze systemd
 want dig bind9-dnsutils
 # InfluxDB 2.7 is partly Rust and wants clang; nothing else does.
 if command -v cargo >/dev/null 2>&1; then
