@@ -59,6 +59,14 @@ runtime-packages:
 compiler:
 	@command -v g++ >/dev/null || { echo 'installing g++ (DuckDB is linked with it)'; apt-get update -qq && apt-get install -y -qq g++; }
 
+.PHONY: demo images
+demo: # the compose stack's demo
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BIN)/lubberline-demo ./deploy/compose/demo
+
+IMAGES := collector demo aggregator lubberline
+images: ## build the container images, from the Dockerfile's stages
+	$(foreach i,$(IMAGES),docker build --target $i -t lubberline/$i:latest . &&) true
+
 peers: ## install and build what the tests run against: Docker, InfluxDB, Elasticsearch
 	test/peers/install.sh
 	go run ./test/peers/cmd/peers build
