@@ -30,7 +30,7 @@ func main() {
 	}
 	root.AddCommand(upCommand(), downCommand(), aggregatorCommand(), doctorCommand(), kubectlCommand(), rollingUpdateCommand(), imagesCommand(), logsCommand(), versionCommand())
 	root.AddCommand(credentialsCommand(), healthCommand())
-	root.AddCommand(joinCommand(), tokenCommand(), alertsCommand())
+	root.AddCommand(joinCommand(), tokenCommand(), alertsCommand(), dashboardsCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "lubberline:", err)
 		os.Exit(1)
