@@ -87,7 +87,8 @@ func (r *run) buildMember(ctx context.Context, o JoinOptions) (*orchestrator.Mem
 		return nil, errors.Join(err, closeNow(m))
 	}
 	r.collector, err = collector.New(collector.Options{
-		Config: r.cfg.Collector, DataDir: filepath.Join(r.cfg.DataDir, "collector"), CRISocket: m.RuntimeSocket(), PodLogs: r.cfg.Orchestrator.Runtime.PodLogs, Logger: r.log,
+		Config: r.cfg.Collector, DataDir: filepath.Join(r.cfg.DataDir, "collector"), CRISocket: m.RuntimeSocket(), PodLogs: r.cfg.Orchestrator.Runtime.PodLogs,
+		Metrics: registry, Logger: r.log,
 	})
 	if err != nil {
 		return nil, errors.Join(err, closeNow(m))

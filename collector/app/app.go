@@ -41,6 +41,8 @@ type Options struct {
 	// PodLogs is the folder of pods' log files (/var/log/pods on most nodes): they
 	// are all read, whatever is known of their containers. Empty for none.
 	PodLogs string
+	// Metrics of other parts of the process are shipped beside our own; may be nil.
+	Metrics prometheus.Gatherer
 	Logger  *slog.Logger
 }
 
@@ -53,6 +55,7 @@ type App struct {
 	node    string
 	log     *slog.Logger
 	metrics *prometheus.Registry
+	others  prometheus.Gatherer // may be nil
 	group   *lifecycle.Group
 
 	sampler   *sampler.Sampler

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/s2"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/lubberline/lubberline/collector/reading"
 	"github.com/lubberline/lubberline/collector/series"
+	"github.com/lubberline/lubberline/ownmetrics"
 	"github.com/lubberline/lubberline/spool"
 )
 
@@ -64,6 +66,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Registerer takes the own metrics. May be nil.
 	Registerer prometheus.Registerer
+	// Own are the process's own metrics, which are shipped as well. May be nil.
+	Own prometheus.Gatherer
 }
 
 // Writer ships samples. Tick is for one goroutine, Run for another.
@@ -75,8 +79,9 @@ type Writer struct {
 	letters *deadLetters
 	metrics *metrics
 
-	encoder *encoder // owner: Tick
-	entries [][]byte // owner: spoolAll; compressed requests, reused
+	encoder *encoder                            // owner: Tick
+	own     atomic.Pointer[[]ownmetrics.Sample] // to go with the next tick; nil for none
+	entries [][]byte                            // owner: spoolAll; compressed requests, reused
 	wake    chan struct{}
 
 	mu      sync.Mutex // guards what follows
@@ -142,6 +147,9 @@ func setDefaults(o *Options) {
 // inside the sampler's View. points are the machine's.
 func (w *Writer) Tick(tick time.Time, containers []*reading.Container, points []series.Point) {
 	samples := w.encoder.encode(tick, containers, points)
+	if own := w.own.Swap(nil); own != nil {
+		samples += w.encoder.encodeOwn(tick, *own)
+	}
 	w.metrics.samples.Add(float64(samples))
 	select {
 	case w.wake <- struct{}{}:
@@ -173,6 +181,7 @@ func (w *Writer) Run(ctx context.Context) error {
 	var group errgroup.Group
 	group.Go(func() error { w.spoolAll(ctx); return nil })
 	group.Go(func() error { w.sendAll(ctx); return nil })
+	group.Go(func() error { w.collectOwn(ctx); return nil })
 	return group.Wait()
 }
 
