@@ -134,7 +134,7 @@ func (r *Rule) grafana(o Options, language influxLanguage) grafanaRule {
 	if r.Heapster.Silence {
 		g.NoDataState = "Alerting"
 	}
-	for name, text := range as.annotations(o) {
+	for name, text := range as.annotations(o, GroupPrefix+language.name()+"-") {
 		g.Annotations[name] = onHeapster(text)
 	}
 	return g

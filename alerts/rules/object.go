@@ -7,23 +7,23 @@ type Object struct {
 	// Kind begins the summary; Name is a template of the thing's name, made of
 	// the alert's labels, and empty for what there is one of.
 	Kind, Name string
-	// Dashboard is the UID of the one to open, and Variables are those of its
+	// Dashboard is the name of the one to open, and Variables are those of its
 	// variables that a label of the same name fills.
 	Dashboard string
 	Variables []string
 }
 
-// The UIDs of the dashboards that alerts link to.
+// The dashboards that alerts link to, by the ends of their UIDs.
 const (
-	dashboardCluster    = "lubberline-cluster"
-	dashboardNamespaces = "lubberline-namespaces"
-	dashboardNode       = "lubberline-node"
-	dashboardWorkloads  = "lubberline-workloads"
-	dashboardPod        = "lubberline-pod"
-	dashboardContainer  = "lubberline-container"
-	dashboardLogs       = "lubberline-logs"
-	dashboardCapacity   = "lubberline-capacity"
-	dashboardOwn        = "lubberline-lubberline"
+	dashboardCluster    = "cluster"
+	dashboardNamespaces = "namespaces"
+	dashboardNode       = "node"
+	dashboardWorkloads  = "workloads"
+	dashboardPod        = "pod"
+	dashboardContainer  = "container"
+	dashboardLogs       = "logs"
+	dashboardCapacity   = "capacity"
+	dashboardOwn        = "lubberline"
 )
 
 const onTheNode = "{{ with $labels.node }} on {{ . }}{{ end }}"
@@ -63,13 +63,14 @@ func controlled(kind, label string) Object {
 	}
 }
 
-// link is a template of the address of the object's dashboard.
-func (o Object) link(base string) string {
+// link is a template of the address of the object's dashboard; uid begins the
+// UIDs of the dashboards.
+func (o Object) link(base, uid string) string {
 	if o.Dashboard == "" {
 		return ""
 	}
 	var b strings.Builder
-	b.WriteString(strings.TrimSuffix(base, "/") + "/d/" + o.Dashboard)
+	b.WriteString(strings.TrimSuffix(base, "/") + "/d/" + uid + o.Dashboard)
 	for i, name := range o.Variables {
 		separator := "&"
 		if i == 0 {

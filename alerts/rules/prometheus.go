@@ -25,7 +25,7 @@ func DefaultOptions() Options {
 	}
 }
 
-// GroupPrefix begins the names of the shipped groups.
+// GroupPrefix begins the names of the shipped groups, and the UIDs of dashboards.
 const GroupPrefix = "lubberline-"
 
 // Groups is the standard set as Prometheus has rules, a group a topic.
@@ -48,16 +48,16 @@ func (t Topic) group(o Options) rulefmt.RuleGroup {
 func (r *Rule) prometheus(o Options) rulefmt.Rule {
 	return rulefmt.Rule{
 		Alert: r.Name, Expr: r.Query(), For: model.Duration(r.For), KeepFiringFor: model.Duration(r.KeepFiringFor),
-		Labels: map[string]string{"severity": string(r.Severity)}, Annotations: r.annotations(o),
+		Labels: map[string]string{"severity": string(r.Severity)}, Annotations: r.annotations(o, GroupPrefix),
 	}
 }
 
-func (r *Rule) annotations(o Options) map[string]string {
+func (r *Rule) annotations(o Options, uid string) map[string]string {
 	all := map[string]string{
 		"summary": r.Summary(), "description": r.Why,
 		"runbook_url": strings.TrimSuffix(o.Runbooks, "/") + "/" + r.Name + ".md",
 	}
-	if link := r.Of.link(o.Grafana); link != "" {
+	if link := r.Of.link(o.Grafana, uid); link != "" {
 		all["dashboard_url"] = link
 	}
 	return all

@@ -121,7 +121,7 @@ func (c *unitCase) expect(t *testing.T, r *Rule) []any {
 		require.NoError(t, err, alert.labels)
 		labels := of.Map()
 		annotations := map[string]string{}
-		for name, text := range r.annotations(DefaultOptions()) {
+		for name, text := range r.annotations(DefaultOptions(), GroupPrefix) {
 			annotations[name] = expand(t, text, labels)
 		}
 		annotations["summary"] = alert.summary
