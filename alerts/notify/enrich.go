@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -27,17 +28,27 @@ const (
 )
 
 // enriched makes each integration send alerts with the last log lines of their
-// objects, as an annotation.
+// objects, as an annotation, and keeps the process alive where one panics.
 func (a *Alertmanager) enriched(built []notify.Integration, receiver string) []notify.Integration {
-	if a.o.Lines == nil {
-		return built
-	}
 	all := make([]notify.Integration, len(built))
 	for i := range built {
 		b := &built[i]
-		all[i] = notify.NewIntegration(enricher{b, a}, b, b.Name(), b.Index(), receiver)
+		all[i] = notify.NewIntegration(enricher{guarded{b}, a}, b, b.Name(), b.Index(), receiver)
 	}
 	return all
+}
+
+// guarded makes an error of a panic: some integrations trust what servers answer.
+type guarded struct{ next notify.Notifier }
+
+// Notify sends; what panics is not tried again.
+func (g guarded) Notify(ctx context.Context, alerts ...*alert.Alert) (again bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			again, err = false, fmt.Errorf("panic while sending: %v", p)
+		}
+	}()
+	return g.next.Notify(ctx, alerts...)
 }
 
 type enricher struct {
@@ -47,6 +58,9 @@ type enricher struct {
 
 // Notify sends with the lines that were found in time.
 func (e enricher) Notify(ctx context.Context, alerts ...*alert.Alert) (bool, error) {
+	if e.of.o.Lines == nil {
+		return e.next.Notify(ctx, alerts...)
+	}
 	return e.next.Notify(ctx, e.of.withLines(ctx, alerts)...)
 }
 

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -321,4 +322,22 @@ func TestMaintenanceLosesNothing(t *testing.T) {
 	sent, err := os.ReadFile(filepath.Join(dir, "sent"))
 	require.NoError(t, err)
 	require.Len(t, slices.Collect(records(sent)), 1)
+}
+
+// TestAnAnswerThatMakesASenderPanic has a server that leaves out what Telegram's
+// always says: the integration trips over it.
+func TestAnAnswerThatMakesASenderPanic(t *testing.T) {
+	var asked atomic.Int32
+	telegram := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		_, _ = io.WriteString(w, `{"ok":true,"result":{"message_id":1}}`)
+	}))
+	t.Cleanup(telegram.Close)
+	h := newHook(t, nil)
+	a := started(t, Options{ConfigFile: written(t, "am.yaml", toHook(h.URL)+"  telegram_configs:\n  - {api_url: '"+telegram.URL+"', bot_token: '1:a', chat_id: 7}\n")})
+	require.NoError(t, a.Put(t.Context(), firing("A")))
+	h.await(t, 1)
+	require.Eventually(t, func() bool { return asked.Load() > 0 }, patience, pause)
+	require.NoError(t, a.Put(t.Context(), over("A")))
+	require.Equal(t, "shop: A resolved", told(h.await(t, 2)[1:])[0])
 }

@@ -62,7 +62,7 @@ func sendAll(ctx context.Context, all []notify.Integration, name string) []Sent 
 	results := make([]Sent, len(all))
 	for i := range all {
 		begun := time.Now()
-		_, err := all[i].Notify(ctx, testAlert(now))
+		_, err := guarded{&all[i]}.Notify(ctx, testAlert(now))
 		results[i] = Sent{Integration: all[i].String(), Err: err, Took: time.Since(begun)}
 	}
 	return results

@@ -26,7 +26,7 @@ func hookOnly(w *web) string {
 func TestOneMessageAGroupByMailAndChat(t *testing.T) {
 	peers.RequireReal(t)
 	post := newPost(t)
-	chat := newWeb(t, func(int) (int, string) { return 200, `{"ok":true,"result":{"message_id":1}}` })
+	chat := newWeb(t, func(int) (int, string) { return 200, `{"ok":true,"result":{"message_id":1,"chat":{"id":7}}}` })
 	a := newAggregator(t, fmt.Sprintf(`
 global: {smtp_smarthost: %q, smtp_from: lubberline@example.org, smtp_require_tls: false}
 route: {receiver: all, %s}
@@ -141,8 +141,8 @@ func TestBrokenFilesAreRefusedWithTheirLineAndTheOldGoOn(t *testing.T) {
 	a.write("bad.tmpl", "{{ define \"x\" }}\n{{ nonsense }}{{ end }}\n")
 	good := hookOnly(hook)
 	for text, want := range map[string]string{
-		good + "templates: [bad.tmpl]\n":                              "/bad.tmpl:2: ",
-		good + "- name: mail\n  email_configs:\n  - {to: a@b.c}\n":    "/receivers.yaml:6: no global SMTP smarthost set",
+		good + "templates: [bad.tmpl]\n":                             "/bad.tmpl:2: ",
+		good + "- name: mail\n  email_configs:\n  - {to: a@b.c}\n":   "/receivers.yaml:7: no global SMTP smarthost set",
 		strings.Replace(good, "webhook_configs", "webhook_confs", 1): "/receivers.yaml:4: field webhook_confs not found",
 	} {
 		a.write("receivers.yaml", text)
