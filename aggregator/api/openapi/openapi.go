@@ -22,6 +22,8 @@ var (
 	aggregator []byte
 	//go:embed prometheus.yaml
 	prometheus []byte
+	//go:embed alerts.yaml
+	alerts []byte
 	//go:embed elasticsearch.yaml
 	elasticsearch []byte
 	//go:embed resourcemetrics.yaml
@@ -36,6 +38,7 @@ func Document(version string) ([]byte, error) {
 		Fragment{"heapster", heapster.OpenAPI()},
 		Fragment{"logs", logs.OpenAPI()},
 		Fragment{"prometheus", prometheus},
+		Fragment{"alerts", alerts},
 		Fragment{"resource-metrics", resourceMetrics},
 		Fragment{"elasticsearch", elasticsearch},
 	)

@@ -21,7 +21,7 @@ func TestDocumentIsValidOpenAPI(t *testing.T) {
 	model, err := doc.BuildV3Model() // resolves every reference
 	require.NoError(t, err)
 	require.Equal(t, "v1.2.3", model.Model.Info.Version)
-	require.Len(t, model.Model.Tags, 6)
+	require.Len(t, model.Model.Tags, 7)
 	ids := map[string]string{}
 	for path, item := range model.Model.Paths.PathItems.FromOldest() {
 		require.NotZero(t, item.GetOperations().Len(), path)
