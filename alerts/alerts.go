@@ -200,6 +200,9 @@ func (m *Manager) Run(ctx context.Context) error {
 // Close ends sending and closes files.
 func (m *Manager) Close() error {
 	m.metrics.set.Unregister()
+	if m.evaluator != nil {
+		m.evaluator.Close()
+	}
 	if m.notifier == nil {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -52,6 +53,7 @@ type File struct {
 
 // Evaluator evaluates rules from Run on. Safe for concurrent use.
 type Evaluator struct {
+	ran      atomic.Bool
 	interval time.Duration
 	url      string
 	labels   labels.Labels
@@ -100,8 +102,17 @@ func (e *Evaluator) Set(files []File) error {
 	return nil
 }
 
+// Close ends what waits for Run, where that was never called.
+func (e *Evaluator) Close() {
+	if !e.ran.Swap(true) {
+		go e.manager.Run() // Stop waits for groups, and they for Run
+		e.manager.Stop()
+	}
+}
+
 // Run evaluates until ctx ends.
 func (e *Evaluator) Run(ctx context.Context) error {
+	e.ran.Store(true)
 	stop := context.AfterFunc(ctx, e.manager.Stop)
 	defer stop()
 	e.manager.Run()
