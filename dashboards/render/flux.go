@@ -81,7 +81,17 @@ func fluxMatches(matches []model.Match) string {
 	return strings.Join(all, " and ")
 }
 
+// fluxValues asks for the values of a tag in the time shown, without a package
+// that not every InfluxDB has.
 func fluxValues(tag string, matches []model.Match) string {
-	return "import \"influxdata/influxdb/schema\"\n\nschema.tagValues(bucket: v.defaultBucket, tag: " + strconv.Quote(tag) +
-		", predicate: (r) => r._measurement == " + strconv.Quote(presence) + " and " + fluxMatches(matches) + ", start: v.timeRangeStart)"
+	return strings.Join([]string{
+		"from(bucket: v.defaultBucket)",
+		"range(start: v.timeRangeStart, stop: v.timeRangeStop)",
+		"filter(fn: (r) => r._measurement == " + strconv.Quote(presence) + ` and r._field == "value" and ` + fluxMatches(matches) + ")",
+		"last()",
+		"keep(columns: [" + strconv.Quote(tag) + "])",
+		"group()",
+		"distinct(column: " + strconv.Quote(tag) + ")",
+		`sort(columns: ["_value"])`,
+	}, "\n  |> ")
 }
