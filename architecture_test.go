@@ -27,6 +27,7 @@ var forbidden = []struct {
 	{"aggregator", []string{module + "collector", module + "orchestrator"}, "anything that speaks the protocols may feed the aggregator"},
 	{"orchestrator", []string{module + "collector", module + "aggregator", "k8s.io/kubernetes"}, "the monitoring works on any Kubernetes, and pods run without it"},
 	{"orchestrator/scheduler/filter", []string{"k8s.io/client-go"}, "what a node must offer is a pure function"},
+	{"alerts", []string{module + "collector", module + "aggregator", module + "orchestrator", "github.com/duckdb"}, "alerts are given a query engine and stores, and know none of them"},
 	{"dashboards", []string{module + "collector", module + "aggregator", module + "orchestrator"}, "dashboards know the catalog and Grafana, not the stores"},
 	{"spool", []string{module + "collector", module + "aggregator"}, "both sides spool"},
 	{"forward", []string{module + "collector", module + "aggregator"}, "both sides speak it"},

@@ -7,7 +7,7 @@ up{job="collector",node="n1"} 1x10 stale
 up{job="collector",node="n2"} 1x200
 kube_node_info{node="n3"} 1x200
 kube_node_info{node="n2"} 1x200`,
-		"4m", "17m", "",
+		"2m", "15m", "",
 		[]expected{
 			{`{node="n1"}`, "The collector of n1 sends nothing"},
 			{`{node="n3"}`, "The collector of n3 sends nothing"},

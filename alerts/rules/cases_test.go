@@ -93,10 +93,13 @@ kube_pod_container_status_restarts_total{$K} 0 0 1 1 1 2 2 2 3 3x40
 kube_pod_container_status_restarts_total{job="kubernetes",namespace="shop",pod="web-2",container="nginx",uid="u2"} 7x60
 container_start_time_seconds{$D} 1 1 1 2 2 2 3 3 4x60
 container_start_time_seconds{node="n1",name="quiet",id="/q",image="a"} 1x60
+container_start_time_seconds{node="n1",namespace="docker",pod="web",container="web",id="/w",image="a"} 1 1 1 2 2 2 3 3 4x60
+container_start_time_seconds{$C} 1 1 1 2 2 2 3 3 4x60
 $I`,
 		"12m", "13m", "50m",
 		[]expected{
 			{aContainerOf, "Container shop/web-1/nginx on n1 was started 3 times in 15 minutes"},
+			{`{node="n1",namespace="docker",pod="web",container="web"}`, "Container docker/web/web on n1 was started 3 times in 15 minutes"},
 			{`{node="n1",name="db"}`, "Container db on n1 was started 3 times in 15 minutes"},
 		},
 	},

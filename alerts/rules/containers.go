@@ -54,7 +54,7 @@ func containerRules() []Rule {
 			Name: "ContainerRestarting", Of: aContainer, Says: "was started {value} times in 15 minutes",
 			Why: "It runs for a while and then ends.",
 			Expr: onNode(`max by (namespace, pod, container) (increase(kube_pod_container_status_restarts_total[15m]) unless on (namespace, pod, container) kube_pod_container_status_waiting_reason{reason="`+crashReason+`"} == 1)`) +
-				` or max by (node, name) (changes(container_start_time_seconds{` + ofPlain + `}[15m]))`,
+				` or ` + perContainer(`changes(container_start_time_seconds{$}[15m]) unless on (namespace, pod, container) kube_pod_container_status_restarts_total`),
 			When: atLeast(2.5), For: 5 * time.Minute, KeepFiringFor: 10 * time.Minute, Severity: Warning,
 			Heapster: growth("pod_container", "restart_count", 15*time.Minute),
 		},

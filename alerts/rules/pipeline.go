@@ -34,10 +34,9 @@ func collectorRules() []Rule {
 			Name: "CollectorDown", Of: Object{Kind: "The collector", Name: "{{ with $labels.node }}of {{ . }}{{ else }}of every node{{ end }}", Dashboard: dashboardOwn},
 			Says: "sends nothing",
 			Why:  "Nothing is known of that node's containers, and no other alert of them can fire.",
-			Expr: `max by (node) (` + up + ` == 0) or max by (node) (kube_node_info) unless on (node) max by (node) (` + up + `)` +
-				` or max by (node) (last_over_time(` + up + `[1h])) unless on (node) max by (node) (` + up + `)` +
-				` or absent_over_time(` + up + `[1h])`,
-			For: 5 * time.Minute, Severity: Critical, Heapster: down,
+			Expr: `max by (node) (` + up + ` == 0) or (max by (node) (kube_node_info) or max by (node) (last_over_time(` + up + `[1h])))` +
+				` unless on (node) max by (node) (last_over_time(` + up + `[2m])) or absent_over_time(` + up + `[1h])`,
+			For: 3 * time.Minute, Severity: Critical, Heapster: down,
 		},
 		{
 			Name: "CollectorLate", Of: itself, Says: "gets samples that are {value} old", Unit: catalog.Seconds,
