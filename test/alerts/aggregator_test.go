@@ -42,7 +42,10 @@ func newAggregator(t *testing.T, receivers, more string) *aggregator {
 	a := &aggregator{t: t, dir: t.TempDir(), http: freeAddress(t)}
 	a.write("receivers.yaml", receivers)
 	require.NoError(t, os.Mkdir(filepath.Join(a.dir, "rules"), 0o755))
-	a.write("config.yaml", fmt.Sprintf("aggregator:\n  http: %s\n  forward: {listen: %s}\n  alerts:\n    interval: 1s\n    standard: false\n"+
+	if !strings.Contains(more, "standard:") {
+		more += "    standard: false\n"
+	}
+	a.write("config.yaml", fmt.Sprintf("aggregator:\n  http: %s\n  forward: {listen: %s}\n  alerts:\n    interval: 1s\n"+
 		"    rules: [%s]\n    receivers: %s\n%s", a.http, freeAddress(t), filepath.Join(a.dir, "rules"), filepath.Join(a.dir, "receivers.yaml"), more))
 	a.start()
 	return a

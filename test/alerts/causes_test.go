@@ -1,0 +1,143 @@
+package alerts
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lubberline/lubberline/test/machine"
+	"github.com/lubberline/lubberline/test/peers"
+	run "github.com/lubberline/lubberline/test/program"
+)
+
+// hurried is the part of a configuration in which minutes of the shipped rules
+// are seconds.
+const hurried = "alerts: {interval: 2s, speed: 60, receivers: %s}"
+
+// causes are pods and other things that are wrong, and the alerts that must
+// follow from each.
+var causes = []struct {
+	manifest string
+	alerts   []string
+}{
+	{pod("oom", `["sh", "-c", "echo eating memory; tail /dev/zero"]`, `limits: {memory: 24Mi, cpu: 500m}`), []string{"ContainerOOMKilled"}},
+	{pod("crash", `["sh", "-c", "echo no database >&2; exit 3"]`, ""), []string{"ContainerCrashLooping"}},
+	{pod("nothing", `["/no/such/program"]`, ""), []string{"ContainerCannotStart"}},
+	{pod("busy", `["sh", "-c", "while :; do :; done"]`, `limits: {cpu: 50m}`), []string{"ContainerCPUNearLimit", "ContainerCPUThrottled"}},
+	{pod("large", `["sh", "-c", "dd if=/dev/zero of=/dev/shm/x bs=1M count=38 && sleep 1d"]`, `limits: {memory: 40Mi}`), []string{"ContainerMemoryNearLimit"}},
+	{pod("giant", `["sleep", "1d"]`, `requests: {cpu: "1000"}`), []string{"PodUnschedulable"}},
+	{strings.Replace(pod("deaf", `["sleep", "1d"]`, ""), "command:", "readinessProbe: {exec: {command: [\"false\"]}, periodSeconds: 1}\n    command:", 1), []string{"PodNotReady"}},
+	{controller("v1", "ReplicationController", "rc", "{app: rc}"), []string{"ContainerImagePull", "RCNoPods"}},
+	{controller("apps/v1", "Deployment", "dep", "{matchLabels: {app: dep}}"), []string{"DeploymentNoPods"}},
+	{"apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: few}\nspec: {hard: {configmaps: 1}}\n", []string{"QuotaExceeded"}},
+	{"apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: never}\nspec: {storageClassName: none, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n", []string{"ClaimPending"}},
+	{"", []string{"DeadMansSwitch", "NamespaceWithoutLimits"}},
+}
+
+func pod(name, command, resources string) string {
+	return fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata: {name: %s}\nspec:\n  terminationGracePeriodSeconds: 0\n  containers:\n  - name: main\n    image: %s\n    command: %s\n    resources: {%s}\n",
+		name, machine.Image, command, resources)
+}
+
+// controller is one of two pods whose image is nowhere.
+func controller(api, kind, name, selector string) string {
+	return fmt.Sprintf("apiVersion: %s\nkind: %s\nmetadata: {name: %s}\nspec:\n  replicas: 2\n  selector: %s\n  template:\n    metadata: {labels: {app: %s}}\n    spec: {containers: [{name: main, image: 'localhost:1/none:1'}]}\n",
+		api, kind, name, selector, name)
+}
+
+// TestRealCausesFireTheShippedRules makes what the rules are about happen on a
+// node of its own.
+func TestRealCausesFireTheShippedRules(t *testing.T) {
+	peers.RequireReal(t)
+	hook := newWeb(t, nil)
+	m := machine.New(7)
+	t.Cleanup(func() { require.NoError(t, m.Clean()) })
+	require.NoError(t, m.Boot())
+	receivers := filepath.Join(m.Dir, "receivers.yaml")
+	require.NoError(t, os.WriteFile(receivers, []byte("route: {receiver: hook, group_by: [namespace, controller, pod, alertname], group_wait: 1s, group_interval: 1s}\nreceivers:\n- name: hook\n  webhook_configs: [{url: '"+hook.URL+"'}]\n"), 0o600))
+	hurry(t, m.Config(), receivers)
+	require.NoError(t, m.Interrupt())
+	require.NoError(t, m.Start())
+	program, err := run.Path("lubberline")
+	require.NoError(t, err)
+	var want []string
+	for _, c := range causes {
+		want = append(want, c.alerts...)
+		apply(t, program, m.Kubeconfig, c.manifest)
+	}
+	a := &aggregator{t: t, http: strings.TrimPrefix(m.HTTP, "http://")}
+	fired := map[string]bool{}
+	t.Cleanup(func() { t.Logf("fired: %v, missing: %v", slices.Sorted(maps.Keys(fired)), missing(want, fired)) })
+	require.Eventually(t, func() bool {
+		maps.Copy(fired, a.firing())
+		return len(missing(want, fired)) == 0
+	}, 3*patience, 500*time.Millisecond, "alerts that must fire")
+	told := messageOf(t, hook, "ContainerOOMKilled")
+	require.Equal(t, "eating memory", told["logs"])
+	require.Contains(t, told["dashboard_url"], "/d/lubberline-container?var-namespace=default&var-pod=oom&var-container=main&from=")
+}
+
+func missing(want []string, fired map[string]bool) []string {
+	return slices.DeleteFunc(slices.Clone(want), func(name string) bool { return fired[name] })
+}
+
+// hurry makes a configuration evaluate the shipped rules in no time.
+func hurry(t *testing.T, config, receivers string) {
+	text, err := os.ReadFile(config)
+	require.NoError(t, err)
+	const before = "aggregator: {resolution: 1s"
+	require.Contains(t, string(text), before)
+	with := strings.Replace(string(text), before, before+", "+fmt.Sprintf(hurried, receivers), 1)
+	require.NoError(t, os.WriteFile(config, []byte(with), 0o600))
+}
+
+func apply(t *testing.T, program, kubeconfig, manifest string) {
+	if manifest == "" {
+		return
+	}
+	cmd := exec.Command(program, "kubectl", "--kubeconfig", kubeconfig, "apply", "-f", "-")
+	cmd.Stdin = strings.NewReader(manifest)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s\n%s", out, manifest)
+}
+
+// messageOf are the annotations of an alert in the message about it.
+func messageOf(t *testing.T, w *web, name string) (annotations map[string]string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		for _, m := range w.got() {
+			for _, a := range m.Alerts {
+				if a.Labels["alertname"] == name && a.Annotations["logs"] != "" {
+					annotations = a.Annotations
+					return true
+				}
+			}
+		}
+		return false
+	}, patience, pause, "a message about %s", name)
+	return annotations
+}
+
+// TestAStoppedCollector stops the one that feeds an aggregator.
+func TestAStoppedCollector(t *testing.T) {
+	peers.RequireReal(t)
+	hook := newWeb(t, nil)
+	a := newAggregator(t, hookOnly(hook), "    standard: true\n    speed: 60\n")
+	config := filepath.Join(a.dir, "collector.yaml")
+	a.write("collector.yaml", fmt.Sprintf("collector:\n  node: lone\n  interval: 1s\n  http: %s\n  forward: {listen: ''}\n  remote_write: {url: 'http://%s/api/v1/write'}\n", freeAddress(t), a.http))
+	c, err := run.Start("lubberline-collector", "--config", config, "--data-dir", filepath.Join(a.dir, "collector"))
+	require.NoError(t, err)
+	t.Cleanup(c.Kill)
+	require.Eventually(t, func() bool { v, ok := a.query(`up{job="collector",node="lone"}`); return ok && v == "1" }, patience, pause, c.Out.Tail(2000))
+	require.NotContains(t, a.firing(), "CollectorDown")
+	c.Kill()
+	require.Eventually(t, func() bool { return a.firing()["CollectorDown"] }, 3*patience, time.Second)
+}
