@@ -4,6 +4,7 @@ package netfilter
 
 import (
 	"encoding/binary"
+	"errors"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -29,4 +30,14 @@ func Generation() (generation uint32, known bool) {
 		}
 	}
 	return 0, false
+}
+
+// HasTable asks the kernel for an IPv4 table by its name. Where it does not
+// answer the table is taken to be there.
+func HasTable(name string) bool {
+	request := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETTABLE, 0)
+	request.AddData(&nl.Nfgenmsg{NfgenFamily: unix.AF_INET})
+	request.AddData(nl.NewRtAttr(unix.NFTA_TABLE_NAME, nl.ZeroTerminated(name)))
+	_, err := request.Execute(unix.NETLINK_NETFILTER, unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWTABLE)
+	return !errors.Is(err, unix.ENOENT)
 }

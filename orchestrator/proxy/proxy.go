@@ -82,10 +82,10 @@ type mark struct{ seen, caused time.Time }
 
 // checkEvery is how often it is asked whether somebody has changed the kernel's
 // rules, compareEvery how often they are compared whatever the answer. A
-// comparison that took long is followed by a pause of that many times as long:
-// others change their own rules all the time.
+// comparison that took long is followed by a pause of comparePause times as long,
+// unless the table is gone: others change their own rules all the time.
 const (
-	checkEvery   = 30 * time.Second
+	checkEvery   = time.Second
 	compareEvery = 5 * time.Minute
 	comparePause = 200
 )
@@ -121,11 +121,13 @@ func New(o Options) (*Proxy, error) {
 	return p, err
 }
 
+func (p *Proxy) tableName() string { return cmp.Or(p.o.TableName, plan.TableName) }
+
 // open gets hold of the kernel's table.
 func (p *Proxy) open() (err error) {
 	nft := p.o.Table
 	if nft == nil {
-		if nft, err = ruleset.Open(cmp.Or(p.o.TableName, plan.TableName)); err != nil {
+		if nft, err = ruleset.Open(p.tableName()); err != nil {
 			return fmt.Errorf("proxy: %w", err)
 		}
 	}
@@ -179,7 +181,7 @@ func (p *Proxy) loop(ctx context.Context) {
 			p.apply(ctx)
 		case <-check.C():
 			now := p.o.Clock.Now()
-			if p.foreignChange() && !now.Before(next) || now.Sub(last) >= compareEvery {
+			if p.foreignChange() && (!now.Before(next) || p.isGone()) || now.Sub(last) >= compareEvery {
 				started := time.Now() // what it costs is real whatever the clock
 				p.repair(ctx, "compared")
 				last, next = now, now.Add(time.Since(started)*comparePause)

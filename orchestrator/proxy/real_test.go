@@ -18,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	testclock "k8s.io/utils/clock/testing"
 
+	"github.com/lubberline/lubberline/orchestrator/netfilter"
 	"github.com/lubberline/lubberline/orchestrator/proxy/plan"
 	"github.com/lubberline/lubberline/orchestrator/proxy/ruleset"
 )
@@ -183,12 +184,7 @@ func TestRealRestart(t *testing.T) {
 	require.Equal(t, []netip.AddrPort{netip.MustParseAddrPort(a.address + ":8080")}, route.Endpoints)
 	require.NoError(t, Remove(t.Context(), ""))
 	require.NoError(t, Remove(t.Context(), ""), "there is none any more")
-	require.False(t, tableExists(t))
-}
-
-func tableExists(t testing.TB) bool {
-	t.Helper()
-	return exec.Command("nft", "list", "table", "ip", "lubberline").Run() == nil
+	require.False(t, netfilter.HasTable("lubberline"))
 }
 
 func TestRealAffinity(t *testing.T) {
@@ -346,12 +342,19 @@ func TestRealRepair(t *testing.T) {
 	} {
 		run(damage)
 		eventually(t, damage, func() bool {
-			clock.Step(checkEvery)
+			clock.Step(compareEvery)
 			_, err := client.ask("tcp4", "10.96.0.5:80")
 			_, other := client.ask("tcp4", "10.96.0.6:80")
 			return err == nil && other == nil && !kernelHolds(t, "10.96.0.9")
 		})
 	}
+	clock.Step(checkEvery) // the pause after the comparisons has begun
+	run("delete table ip lubberline")
+	clock.Step(checkEvery)
+	eventually(t, "a table that is gone is seen at once", func() bool {
+		_, err := client.ask("tcp4", "10.96.0.5:80")
+		return err == nil
+	})
 	run("delete table ip lubberline")
 	c.put(service("new", "10.96.0.7"), endpoints("new", a.address))
 	eventually(t, "a change finds the damage at once", func() bool {

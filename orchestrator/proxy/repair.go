@@ -3,6 +3,8 @@ package proxy
 import (
 	"context"
 	"time"
+
+	"github.com/lubberline/lubberline/orchestrator/netfilter"
 )
 
 // retryAfter is the time until a failed repair is tried again.
@@ -79,6 +81,11 @@ func (p *Proxy) repairUntilDone(ctx context.Context) error {
 func (p *Proxy) foreignChange() bool {
 	generation, known := kernelGeneration(p.o.Table == nil)
 	return !known || generation != p.generation
+}
+
+// isGone says whether somebody has deleted the whole table.
+func (p *Proxy) isGone() bool {
+	return p.o.Table == nil && !netfilter.HasTable(p.tableName())
 }
 
 func (p *Proxy) removeUnused(ctx context.Context) {

@@ -46,6 +46,7 @@ type Machine struct {
 	HTTP       string // the monitoring's APIs
 	Kubeconfig string
 	Disk       int64 // size of a file system of its own for all data, in bytes; 0 is none
+	Store      int64 // of one for the API's objects
 	number     int
 	args       []string
 	*program.Program
@@ -67,8 +68,8 @@ func New(n int) *Machine {
 	}
 }
 
-// table is the kernel's table of its services.
-func (m *Machine) table() string { return "lubberline-" + m.Network.Bridge }
+// Table is the kernel's table of its services.
+func (m *Machine) Table() string { return "lubberline-" + m.Network.Bridge }
 
 // Config is the program's configuration file.
 func (m *Machine) Config() string { return filepath.Join(m.Dir, "config.yaml") }
@@ -120,15 +121,25 @@ func (m *Machine) Boot() error {
 }
 
 func (m *Machine) mountDisk() error {
-	if m.Disk == 0 {
-		return nil
+	for _, disk := range []struct {
+		dir  string
+		size int64
+	}{{filepath.Join(m.Dir, "d"), m.Disk}, {m.StoreDir(), m.Store}} {
+		if disk.size == 0 {
+			continue
+		}
+		if err := os.MkdirAll(disk.dir, 0o700); err != nil {
+			return err
+		}
+		if err := unix.Mount("tmpfs", disk.dir, "tmpfs", 0, fmt.Sprintf("size=%d", disk.size)); err != nil {
+			return fmt.Errorf("disk for %s: %w", disk.dir, err)
+		}
 	}
-	data := filepath.Join(m.Dir, "d")
-	if err := os.MkdirAll(data, 0o755); err != nil {
-		return err
-	}
-	return unix.Mount("tmpfs", data, "tmpfs", 0, fmt.Sprintf("size=%d", m.Disk))
+	return nil
 }
+
+// StoreDir has the API's objects.
+func (m *Machine) StoreDir() string { return filepath.Join(m.Dir, "d/orchestrator/api/etcd") }
 
 // Start runs the program, again after a crash, until its node takes pods.
 func (m *Machine) Start() (err error) {
@@ -177,7 +188,7 @@ func (m *Machine) Clean() error {
 	errs = append(errs, err, runtime.Remove(ctx, runtime.Options{
 		BinDir: programs, DataDir: m.runtimeData(), Network: m.Network, Logger: slog.New(slog.DiscardHandler),
 	}))
-	errs = append(errs, proxy.Remove(ctx, m.table()), podnet.Remove(ctx, m.Network.Cluster, "lubberline-pods-"+m.Network.Bridge),
+	errs = append(errs, proxy.Remove(ctx, m.Table()), podnet.Remove(ctx, m.Network.Cluster, "lubberline-pods-"+m.Network.Bridge),
 		unmountBelow(m.Dir), removeCgroups(m.cgroup()), os.RemoveAll(m.Dir))
 	return errors.Join(errs...)
 }

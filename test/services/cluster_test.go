@@ -36,6 +36,9 @@ const (
 	// grace is how long a pod goes on serving once it is being deleted, in seconds:
 	// time for the proxy to hear of it.
 	grace = 3
+	// storeDisk is the size of the disk of the API's objects: a few logs of writes
+	// of 64 MB, and some room.
+	storeDisk = 320 << 20
 )
 
 // cluster is one machine with a deployment of web servers and its service.
@@ -52,6 +55,7 @@ func start(t *testing.T) *cluster {
 	require.NoError(t, err)
 	t.Cleanup(unlock)
 	c := &cluster{t: t, m: machine.New(number)}
+	c.m.Store = storeDisk
 	t.Cleanup(func() {
 		if t.Failed() && c.m.Program != nil {
 			t.Logf("output of lubberline:\n%s", c.m.Out.Tail(20000))

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lubberline/lubberline/test/program"
+	"github.com/lubberline/lubberline/test/services/press"
 )
 
 // fresh: a pod waits for the name of a service that is created then.
@@ -71,9 +72,8 @@ func (c *cluster) balancer() {
 		address = net.JoinHostPort(s.Status.LoadBalancer.Ingress[0].IP, strconv.Itoa(port))
 		return nil
 	})
-	l := &load{url: "http://" + address}
-	l.client.Timeout = patience
-	c.until("it answers there", func(context.Context) error { return l.get() })
+	client := press.Client()
+	c.until("it answers there", func(context.Context) error { return press.Get(&client, "http://"+address) })
 	require.Contains(c.t, c.doctor(address), address+"/tcp -> ")
 	require.Equal(c.t, replicas, strings.Count(c.doctor(strings.TrimPrefix(c.url, "http://")+":80"), ":8080"))
 	require.Contains(c.t, c.doctor("10.9.9.9:80/udp"), "10.9.9.9:80/udp: no service has it")

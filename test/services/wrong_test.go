@@ -11,11 +11,13 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+
+	"github.com/lubberline/lubberline/test/services/press"
 )
 
 // wrong asks for what cannot be, while others use their service.
 func (c *cluster) wrong() {
-	require.Empty(c.t, c.under("wrong services", func() {
+	c.unnoticed("wrong services", func() {
 		c.refused("address out of range", "The range of valid IPs is", func(s *corev1.Service) { s.Spec.ClusterIP = "10.9.9.9" })
 		c.refused("node port out of range", "The range of valid ports is 30000-32767", func(s *corev1.Service) {
 			s.Spec.Type, s.Spec.Ports[0].NodePort = corev1.ServiceTypeNodePort, 80
@@ -27,7 +29,7 @@ func (c *cluster) wrong() {
 		c.refused("clashing addresses", "provided IP is already allocated", func(s *corev1.Service) { s.Spec.ClusterIP = first.Spec.ClusterIP })
 		c.loop()
 		require.NoError(c.t, c.client.CoreV1().Services("default").Delete(c.t.Context(), "first", metav1.DeleteOptions{}))
-	}))
+	})
 }
 
 func (c *cluster) create(name string, change func(*corev1.Service)) *corev1.Service {
@@ -58,14 +60,14 @@ func (c *cluster) loop() {
 		Ports: []discoveryv1.EndpointPort{{Port: ptr.To[int32](80), Name: ptr.To("")}},
 	}, metav1.CreateOptions{})
 	require.NoError(c.t, err)
-	l := &load{url: "http://" + s.Spec.ClusterIP}
-	l.client.Timeout = time.Second
+	client := press.Client()
+	client.Timeout = time.Second
 	c.until("it cannot be reached", func(context.Context) error {
-		if err := l.get(); err != nil {
+		if err := press.Get(&client, "http://"+s.Spec.ClusterIP); err != nil {
 			c.t.Logf("the loop: %v", err)
 			return nil
 		}
-		return fmt.Errorf("%s answers", l.url)
+		return fmt.Errorf("%s answers", s.Spec.ClusterIP)
 	})
 	c.until("its owner is told", func(ctx context.Context) error {
 		list, err := c.client.CoreV1().Events("default").List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=loop"})

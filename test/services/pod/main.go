@@ -3,6 +3,8 @@
 //	pod serve         answers every request on port 8080 with its pod's name
 //	pod await URL     asks a URL until it is answered, and prints the time then, in
 //	                  nanoseconds since 1970
+//	pod press URL     asks a URL at a constant rate until it is told to end, and
+//	                  prints what became of it as JSON
 //	pod compare LENGTH CLIENTS URL…
 //	                  asks the URLs in turns, with so many clients at a time, and
 //	                  prints for each what it found as a line of JSON
@@ -10,6 +12,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +21,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/lubberline/lubberline/test/services/press"
 )
 
 const (
@@ -40,10 +45,12 @@ func run(args []string) error {
 		return serve()
 	case len(args) == 2 && args[0] == "await":
 		return await(args[1])
+	case len(args) == 2 && args[0] == "press":
+		return pressUntilEnd(args[1])
 	case len(args) > 3 && args[0] == "compare":
 		return compare(args[1], args[2], args[3:])
 	}
-	return fmt.Errorf("arguments %q: want serve, await URL, or compare LENGTH CLIENTS URL…", args)
+	return fmt.Errorf("arguments %q: want serve, await URL, press URL, or compare LENGTH CLIENTS URL…", args)
 }
 
 // serve answers until it is told to end, and then those requests that are under
@@ -68,6 +75,14 @@ func serve() error {
 	end, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
 	return server.Shutdown(end)
+}
+
+func pressUntilEnd(url string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	p := press.Start(url)
+	<-ctx.Done()
+	return json.NewEncoder(os.Stdout).Encode(p.End())
 }
 
 // await keeps the last error, in case that it is killed.
