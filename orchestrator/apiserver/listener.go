@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"sync"
 )
 
@@ -20,6 +21,9 @@ type listeners struct {
 func listen(addresses []string) (net.Listener, error) {
 	l := &listeners{accepted: make(chan net.Conn), failed: make(chan error, len(addresses)), closed: make(chan struct{})}
 	for _, address := range addresses {
+		if l.covers(address) {
+			continue
+		}
 		one, err := net.Listen("tcp", address)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("listen on %s: %w", address, err), l.Close())
@@ -33,6 +37,21 @@ func listen(addresses []string) (net.Listener, error) {
 		go l.accept(one)
 	}
 	return l, nil
+}
+
+// covers says whether one that listens on all addresses has the port already.
+func (l *listeners) covers(address string) bool {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	for _, one := range l.all {
+		bound, ok := one.Addr().(*net.TCPAddr)
+		if ok && port != "0" && strconv.Itoa(bound.Port) == port && bound.IP.IsUnspecified() {
+			return bound.IP.To4() == nil || net.ParseIP(host).To4() != nil // those of IPv6 take IPv4 too
+		}
+	}
+	return false
 }
 
 func (l *listeners) accept(one net.Listener) {
