@@ -90,10 +90,11 @@ func (n nodes) culprit(message string) *yaml.Node {
 	}
 	route := child(n.top, "route")
 	if q := quoted.FindStringSubmatch(message); q != nil {
-		if found := last(route, q[1]); found != nil {
-			return found
+		among := n.top
+		if strings.HasSuffix(message, "in route") {
+			among = route
 		}
-		if found := last(n.top, q[1]); found != nil {
+		if found := last(among, q[1]); found != nil {
 			return found
 		}
 	}
