@@ -12,8 +12,8 @@ func cluster() *model.Dashboard {
 		Annotations: marks(),
 		Rows: []model.Row{
 			row("Overview", clusterOverview()...),
-			row("CPU and memory", used("CPU", "cpu/usage_rate", "cpu/usage_rate", "cpu/node_capacity"),
-				used("Memory", "memory/working_set", "memory/usage", "memory/node_capacity"),
+			row("CPU and memory", used("CPU", "cpu/usage_rate", "cpu/node_capacity"),
+				used("Memory", "memory/working_set", "memory/node_capacity"),
 				perNamespace("CPU by namespace", "cpu/usage_rate"), perNamespace("Memory by namespace", "memory/usage")),
 			row("Nodes", nodesTable(), readiness("Nodes ready")),
 			row("Network and disks",
@@ -39,8 +39,8 @@ func clusterOverview() []model.Panel {
 }
 
 // used shows each node's part of what there is.
-func used(title, nodeFigure, _ string, capacity string) model.Panel {
-	return drill(*toNode(), stacked(title+" by node", line("{{node}}", figure(nodeFigure, catalog.Node, by("node"))),
+func used(title, usage, capacity string) model.Panel {
+	return drill(*toNode(), stacked(title+" by node", line("{{node}}", figure(usage, catalog.Node, by("node"))),
 		limit("there is", figure(capacity, catalog.Node, nil))))
 }
 
