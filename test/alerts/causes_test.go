@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/lubberline/lubberline/test/machine"
 	"github.com/lubberline/lubberline/test/peers"
@@ -30,15 +31,16 @@ var causes = []struct {
 }{
 	{pod("oom", `["sh", "-c", "echo eating memory; tail /dev/zero"]`, `limits: {memory: 24Mi, cpu: 500m}`), []string{"ContainerOOMKilled"}},
 	{pod("crash", `["sh", "-c", "echo no database >&2; exit 3"]`, ""), []string{"ContainerCrashLooping"}},
-	{pod("nothing", `["/no/such/program"]`, ""), []string{"ContainerCannotStart"}},
+	{strings.Replace(pod("nothing", `["sleep", "1d"]`, ""), "command:", "envFrom: [{configMapRef: {name: none}}]\n    command:", 1), []string{"ContainerCannotStart"}},
 	{pod("busy", `["sh", "-c", "while :; do :; done"]`, `limits: {cpu: 50m}`), []string{"ContainerCPUNearLimit", "ContainerCPUThrottled"}},
-	{pod("large", `["sh", "-c", "dd if=/dev/zero of=/dev/shm/x bs=1M count=38 && sleep 1d"]`, `limits: {memory: 40Mi}`), []string{"ContainerMemoryNearLimit"}},
+	{pod("large", `["sh", "-c", "dd if=/dev/zero bs=37M count=1 | sleep 1d"]`, `limits: {memory: 40Mi}`), []string{"ContainerMemoryNearLimit"}},
 	{pod("giant", `["sleep", "1d"]`, `requests: {cpu: "1000"}`), []string{"PodUnschedulable"}},
 	{strings.Replace(pod("deaf", `["sleep", "1d"]`, ""), "command:", "readinessProbe: {exec: {command: [\"false\"]}, periodSeconds: 1}\n    command:", 1), []string{"PodNotReady"}},
 	{controller("v1", "ReplicationController", "rc", "{app: rc}"), []string{"ContainerImagePull", "RCNoPods"}},
 	{controller("apps/v1", "Deployment", "dep", "{matchLabels: {app: dep}}"), []string{"DeploymentNoPods"}},
-	{"apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: few}\nspec: {hard: {configmaps: 1}}\n", []string{"QuotaExceeded"}},
-	{"apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: never}\nspec: {storageClassName: none, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n", []string{"ClaimPending"}},
+	{"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: second}\n---\napiVersion: v1\nkind: ResourceQuota\nmetadata: {name: few}\nspec: {hard: {configmaps: 1}}\n", []string{"QuotaExceeded"}},
+	{"apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: never}\nspec: {storageClassName: none, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n---\n" +
+		strings.Replace(pod("claims", `["sleep", "1d"]`, ""), "  containers:", "  volumes: [{name: v, persistentVolumeClaim: {claimName: never}}]\n  containers:", 1), []string{"ClaimPending"}},
 	{"", []string{"DeadMansSwitch", "NamespaceWithoutLimits"}},
 }
 
@@ -59,6 +61,7 @@ func TestRealCausesFireTheShippedRules(t *testing.T) {
 	peers.RequireReal(t)
 	hook := newWeb(t, nil)
 	m := machine.New(7)
+	m.Disk = 1 << 30
 	t.Cleanup(func() { require.NoError(t, m.Clean()) })
 	require.NoError(t, m.Boot())
 	receivers := filepath.Join(m.Dir, "receivers.yaml")
@@ -80,9 +83,28 @@ func TestRealCausesFireTheShippedRules(t *testing.T) {
 		maps.Copy(fired, a.firing())
 		return len(missing(want, fired)) == 0
 	}, 3*patience, 500*time.Millisecond, "alerts that must fire")
+	fill(t, filepath.Join(m.Dir, "d"))
+	want = []string{"NodePressure", "PodEvicted"}
+	require.Eventually(t, func() bool {
+		maps.Copy(fired, a.firing())
+		return len(missing(want, fired)) == 0
+	}, 2*patience, 500*time.Millisecond, "alerts of a full disk")
+	cost, _ := a.query("sum(prometheus_rule_group_last_duration_seconds)")
+	t.Logf("seconds for all rules once: %s", cost)
 	told := messageOf(t, hook, "ContainerOOMKilled")
-	require.Equal(t, "eating memory", told["logs"])
+	require.Contains(t, told["logs"], "eating memory") // among the events of the pod
 	require.Contains(t, told["dashboard_url"], "/d/lubberline-container?var-namespace=default&var-pod=oom&var-container=main&from=")
+}
+
+// fill leaves so little that the node evicts, and the stores still write.
+func fill(t *testing.T, dir string) {
+	t.Helper()
+	var fs unix.Statfs_t
+	require.NoError(t, unix.Statfs(dir, &fs))
+	f, err := os.Create(filepath.Join(dir, "filler"))
+	require.NoError(t, err)
+	defer f.Close()
+	require.NoError(t, unix.Fallocate(int(f.Fd()), 0, 0, int64(fs.Bavail)*fs.Bsize-90<<20))
 }
 
 func missing(want []string, fired map[string]bool) []string {
