@@ -136,7 +136,9 @@ func (s *Store) Appender(ctx context.Context) storage.Appender {
 }
 
 // AppenderV2 is Appender in the newer form of Prometheus's interface.
-func (s *Store) AppenderV2(ctx context.Context) storage.AppenderV2 { return s.db.AppenderV2(ctx) }
+func (s *Store) AppenderV2(ctx context.Context) storage.AppenderV2 {
+	return &appenderV2{AppenderV2: s.db.AppenderV2(ctx), metrics: s.metrics, space: s.space}
+}
 
 // Querier reads samples in [mint, maxt], in milliseconds.
 func (s *Store) Querier(mint, maxt int64) (storage.Querier, error) { return s.db.Querier(mint, maxt) }
@@ -174,14 +176,27 @@ type appender struct {
 }
 
 // Commit stores what was appended.
-func (a *appender) Commit() error {
-	err := a.space.check()
+func (a *appender) Commit() error { return a.space.commit(a.Appender, a.metrics) }
+
+// appenderV2 is an appender in the newer form.
+type appenderV2 struct {
+	storage.AppenderV2
+	metrics *metrics
+	space   *space
+}
+
+// Commit stores what was appended.
+func (a *appenderV2) Commit() error { return a.space.commit(a.AppenderV2, a.metrics) }
+
+// commit ends a transaction: it is rolled back where there is no room.
+func (s *space) commit(t storage.AppenderTransaction, m *metrics) error {
+	err := s.check()
 	if err != nil {
-		err = errors.Join(err, a.Appender.Rollback())
-	} else if err = a.Appender.Commit(); err == nil {
+		err = errors.Join(err, t.Rollback())
+	} else if err = t.Commit(); err == nil {
 		return nil
 	}
-	a.metrics.commitFailures.Inc()
+	m.commitFailures.Inc()
 	return fmt.Errorf("metric store: commit: %w", describe(err))
 }
 
