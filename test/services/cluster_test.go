@@ -75,11 +75,7 @@ func start(t *testing.T) *cluster {
 
 // importImage makes the image of the pods' program.
 func (c *cluster) importImage() {
-	dir := c.t.TempDir()
-	build := exec.Command("go", "build", "-o", filepath.Join(dir, "pod"), "./pod")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	out, err := build.CombinedOutput()
-	require.NoError(c.t, err, "%s", out)
+	dir := filepath.Dir(podProgram(c.t))
 	files, err := imagefile.Folder(dir)
 	require.NoError(c.t, err)
 	var archive bytes.Buffer
@@ -88,7 +84,7 @@ func (c *cluster) importImage() {
 	require.NoError(c.t, os.WriteFile(path, archive.Bytes(), 0o600))
 	lubberline, err := program.Path("lubberline")
 	require.NoError(c.t, err)
-	out, err = exec.Command(lubberline, "images", "import", "--socket", c.m.Socket(), path).CombinedOutput()
+	out, err := exec.Command(lubberline, "images", "import", "--socket", c.m.Socket(), path).CombinedOutput()
 	require.NoError(c.t, err, "%s", out)
 }
 
