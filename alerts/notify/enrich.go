@@ -20,9 +20,9 @@ const (
 	// linesBound is how long a message waits for log lines.
 	linesBound = time.Second
 	// linesAlerts is for how many alerts of a message lines are looked up.
-	linesAlerts = 5
+	linesAlerts = 3
 	// linesBytes is the most that an alert's lines may take in a message.
-	linesBytes = 1500
+	linesBytes = 700
 
 	logsAnnotation = "logs"
 )
