@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -17,7 +19,7 @@ import (
 // stores, asked through the data sources that Grafana is provisioned with.
 func TestTheStackSeesEveryContainer(t *testing.T) {
 	peers.RequireReal(t)
-	s := newStack(t, "collector", "demo", "aggregator")
+	s := newStack(t, "collector", "demo", "aggregator", "lubberline")
 	image := s.docker.Image(t, "lubberline.test/busybox:1")
 	s.docker.Run(t, "--name", "talker", "--stop-timeout", "1", image, "sh", "-c", "while :; do echo hello from the talker; sleep 1; done")
 	s.compose("up", "-d", "--no-build")
@@ -55,6 +57,7 @@ func TestTheStackSeesEveryContainer(t *testing.T) {
 	}
 	s.requireGrafana()
 	s.requireClosed()
+	s.requirePods()
 }
 
 func orMissing(n int, err error) error {
@@ -93,6 +96,38 @@ func (s *stack) requireHealthy() {
 			}
 		}
 		return nil
+	})
+}
+
+// requirePods adds the node that runs pods, and finds a pod of it where all else
+// is.
+func (s *stack) requirePods() {
+	t := s.t
+	s.compose("--profile", "orchestrator", "up", "-d", "--no-build", "orchestrator")
+	lubberline := func(args ...string) (string, error) {
+		cmd := exec.Command("docker", append([]string{"exec", project + "-orchestrator-1", "lubberline"}, args...)...)
+		cmd.Env = append(os.Environ(), "DOCKER_HOST="+s.docker.Host())
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("lubberline %v: %w: %s", args, err, out)
+		}
+		return string(out), err
+	}
+	s.eventually("the node is ready", func() error {
+		_, err := lubberline("kubectl", "wait", "--for=condition=Ready", "node/lubberline", "--timeout=1s")
+		return err
+	})
+	_, err := lubberline("images", "build-busybox")
+	require.NoError(t, err)
+	_, err = lubberline("kubectl", "run", "hello", "--image", "busybox:1", "--", "sh", "-c", "while :; do echo hello from the pod; sleep 1; done")
+	require.NoError(t, err)
+	s.eventually("the aggregator has the pod", func() error {
+		series, err := s.query(`container_memory_working_set_bytes{namespace="default",pod="hello",container="hello",node="lubberline"}`)
+		return orMissing(len(series), err)
+	})
+	s.eventually("Elasticsearch has the pod's lines", func() error {
+		hits, err := s.hits("logs-lubberline-default", `log:"hello from the pod"`)
+		return orMissing(hits, err)
 	})
 }
 

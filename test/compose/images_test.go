@@ -94,14 +94,15 @@ func buildImages(t *testing.T, d *peers.Docker, targets ...string) {
 	for _, target := range targets {
 		args := []string{"build", "-q", "--target", target, "-t", imagesPrefix + "/" + target + ":" + imagesVersion, "--build-arg", "BUILDER=" + builderImage}
 		if target == "lubberline" {
-			base := []imagefile.File{}
+			var base []imagefile.File
+			linked := []string{whole, filepath.Join(peers.RuntimePrograms(t), "runc")}
 			for _, p := range []string{"nft", "ip", "mount", "umount"} {
 				path, err := exec.LookPath(p)
 				require.NoError(t, err)
 				base = append(base, file(t, path, "/usr/bin/"+p))
-				base = append(base, libraries(t, path)...)
+				linked = append(linked, path)
 			}
-			load(t, d, baseImage, nil, append(base, libraries(t, whole, filepath.Join(peers.RuntimePrograms(t), "runc"))...)...)
+			load(t, d, baseImage, nil, append(base, libraries(t, linked...)...)...)
 			args = append(args, "--build-arg", "BASE="+baseImage, "--build-arg", "PACKAGES=")
 		}
 		d.CLI(t, append(args, context)...)

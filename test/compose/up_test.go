@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/lubberline/lubberline/test/peers"
 )
@@ -51,7 +52,7 @@ func newStack(t *testing.T, targets ...string) *stack {
 		"INFLUXDB_IMAGE=" + influxImage, "ELASTICSEARCH_IMAGE=" + elasticImage, "GRAFANA_IMAGE=" + grafanaImage,
 		fmt.Sprintf("LUBBERLINE_PORT=%d", s.port), fmt.Sprintf("GRAFANA_PORT=%d", s.grafana),
 	}
-	t.Cleanup(func() { s.compose("down", "-v", "-t", "2", "--remove-orphans") })
+	t.Cleanup(func() { s.compose("--profile", "orchestrator", "down", "-v", "-t", "2", "--remove-orphans") })
 	return s
 }
 
@@ -71,10 +72,44 @@ func (s *stack) override() string {
 	return `services:
   collector:
     volumes: ["` + config + `:/etc/lubberline/collector.yaml:ro"]
-  elasticsearch:
+` + orchestratorOverride() + `  elasticsearch:
     environment: {PATH: "/usr/lib/jvm/java-17-openjdk-amd64/bin:/bin"}
     volumes:
 ` + volumes.String()
+}
+
+// orchestratorOverride is for machines whose root lacks powers, as sandboxes
+// are: there a privileged container cannot be made, and gets what there is, one by
+// one.
+func orchestratorOverride() string {
+	lacking := lackingCapabilities()
+	if len(lacking) == 0 {
+		return ""
+	}
+	return `  orchestrator:
+    privileged: false
+    cap_add: [ALL]
+    cap_drop: [` + strings.Join(lacking, ", ") + `]
+    security_opt: ["seccomp:unconfined", "apparmor:unconfined", "systempaths=unconfined"]
+    device_cgroup_rules: ["a *:* rwm"]
+    volumes: ["/sys/fs/cgroup:/sys/fs/cgroup:rw", "/dev:/dev"]
+`
+}
+
+// lackingCapabilities are those of a privileged container that this process does
+// not have.
+func lackingCapabilities() (names []string) {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return nil
+	}
+	for bit, name := range map[int]string{unix.CAP_SYS_RESOURCE: "SYS_RESOURCE", unix.CAP_SYS_ADMIN: "SYS_ADMIN", unix.CAP_NET_ADMIN: "NET_ADMIN", unix.CAP_SYS_MODULE: "SYS_MODULE"} {
+		if data[bit/32].Effective&(1<<(bit%32)) == 0 {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func freePort(t *testing.T) int {
