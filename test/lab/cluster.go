@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -124,6 +125,9 @@ func (c *Cluster) Clean() error {
 	}
 	if c.Hub != nil {
 		err = errors.Join(err, c.Hub.Close())
+	}
+	for _, h := range c.Hosts {
+		_ = os.Remove(filepath.Dir(h.Dir)) // it is empty after the last
 	}
 	for _, release := range c.release {
 		err = errors.Join(err, release())
