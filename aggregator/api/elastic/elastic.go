@@ -73,6 +73,7 @@ func register(r gin.IRouter, h *handlers) {
 	g.GET("/", h.root)
 	g.HEAD("/", h.root)
 	g.GET("/_cluster/health", h.health)
+	g.GET("/_cluster/health/:index", h.health)
 	g.GET("/_cat/indices", h.catIndices)
 }
 

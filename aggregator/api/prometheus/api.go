@@ -1,6 +1,6 @@
 // Package prometheus serves Prometheus's HTTP query API on the embedded metric
-// store: query, query_range, series, labels, label values, format and parse, and
-// the states of rules and alerts, with Prometheus's own handlers, and metadata
+// store: query, query_range, series, labels, label values, exemplars (of which
+// there are none), format and parse, and the states of rules and alerts, with Prometheus's own handlers, and metadata
 // from the catalog.
 package prometheus
 
@@ -18,6 +18,8 @@ import (
 	client "github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/route"
 	"github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/model/exemplar"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/rules"
@@ -98,11 +100,16 @@ func handlers(o Options) *v1.API {
 	)
 }
 
-// noExemplars answers for a store that keeps none.
+// noExemplars answers for a store that keeps none: Grafana asks beside each
+// query of a panel or of Explore that shows exemplars.
 type noExemplars struct{}
 
-func (noExemplars) ExemplarQuerier(context.Context) (storage.ExemplarQuerier, error) {
-	return nil, errors.New("exemplars are not stored")
+func (n noExemplars) ExemplarQuerier(context.Context) (storage.ExemplarQuerier, error) {
+	return n, nil
+}
+
+func (noExemplars) Select(int64, int64, ...[]*labels.Matcher) ([]exemplar.QueryResult, error) {
+	return []exemplar.QueryResult{}, nil
 }
 
 // noRules answers where nothing is evaluated.
@@ -116,7 +123,7 @@ func (noRules) DroppedAlertmanagers() []*url.URL     { return nil }
 // Register adds the paths below /api/v1.
 func (a *API) Register(r gin.IRouter) {
 	group := r.Group(prefix)
-	for _, path := range []string{"/query", "/query_range", "/series", "/labels", "/format_query", "/parse_query"} {
+	for _, path := range []string{"/query", "/query_range", "/series", "/labels", "/query_exemplars", "/format_query", "/parse_query"} {
 		group.GET(path, a.serve)
 		group.POST(path, a.serve)
 	}

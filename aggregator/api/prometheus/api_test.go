@@ -103,6 +103,18 @@ func TestErrorsAndLimits(t *testing.T) {
 	require.GreaterOrEqual(t, code, http.StatusBadRequest)
 }
 
+func TestExemplarsAreNone(t *testing.T) {
+	h := newServer(t)
+	form := url.Values{"query": {`rate(m_total{pod="a"}[1m])`}, "start": {"0"}, "end": {"60"}}
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		code, v := ask(t, h, method, "/api/v1/query_exemplars", form)
+		require.Equal(t, http.StatusOK, code)
+		require.Equal(t, map[string]any{"status": "success", "data": []any{}}, v)
+	}
+	code, _ := ask(t, h, http.MethodGet, "/api/v1/query_exemplars", url.Values{"query": {"rate("}, "start": {"0"}, "end": {"60"}})
+	require.Equal(t, http.StatusBadRequest, code)
+}
+
 func TestMetadataIsTheCatalogs(t *testing.T) {
 	h := newServer(t)
 	_, v := ask(t, h, http.MethodGet, "/api/v1/metadata", url.Values{"metric": {"container_memory_rss"}})
