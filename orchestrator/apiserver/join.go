@@ -20,7 +20,7 @@ func (s *Server) installJoin() error {
 	if s.options.Join == nil {
 		return nil
 	}
-	server := join.NewServer(join.ServerOptions{Signer: s.pki, Objects: objects{s}, Cluster: *s.options.Join, Logger: s.log})
+	server := join.NewServer(join.ServerOptions{Signer: s.pki, Objects: objects{s}, Names: s.options.Names, Cluster: *s.options.Join, Logger: s.log})
 	mux := s.generic.Handler.NonGoRestfulMux
 	mux.Handle(join.PathCA, http.HandlerFunc(server.ServeCA))
 	mux.Handle(join.PathJoin, http.HandlerFunc(server.ServeJoin))

@@ -34,6 +34,8 @@ type Options struct {
 	// Claims is where the servers of the store agree on addresses and ports of
 	// services; nil where there is only one.
 	Claims registry.Claims
+	// Names is where they agree on names of machines that join; nil likewise.
+	Names join.Names
 	// Servers knows the other servers of the same store; nil is none.
 	Servers Servers
 	// ServiceNetwork holds the cluster IPs; its first address is the API's.

@@ -153,7 +153,7 @@ func (a *App) buildServer(ctx context.Context) (err error) {
 	options.Store = a.store
 	if a.cfg.Etcd != nil {
 		a.servers = newServers(a)
-		options.Servers, options.Claims = a.servers, serviceClaims{a.records}
+		options.Servers, options.Claims, options.Names = a.servers, serviceClaims{a.records}, names{a.records}
 	}
 	if a.o.ResourceMetrics != "" {
 		options.MetricsAPI = "unix://" + a.o.ResourceMetrics

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/lubberline/lubberline/orchestrator/store"
 )
@@ -66,4 +67,12 @@ func (s serviceClaims) Owners(ctx context.Context) (map[string]string, error) {
 		owners[strings.TrimPrefix(r.Key, servicesPrefix)] = string(r.Value)
 	}
 	return owners, err
+}
+
+// names are those of machines that were let in and have not registered yet.
+type names struct{ records *store.Records }
+
+// Promise implements join.Names.
+func (n names) Promise(ctx context.Context, name string, machine netip.Addr, life time.Duration) (string, error) {
+	return n.records.ClaimFor(ctx, "names/"+name, machine.String(), life)
 }

@@ -1,6 +1,7 @@
 package join
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,10 +40,20 @@ type Signer interface {
 type ServerOptions struct {
 	Signer  Signer
 	Objects Objects
+	// Names is where several servers agree on names that are promised; nil where
+	// there is only one.
+	Names Names
 	// Cluster is what nodes are told.
 	Cluster Cluster
 	Clock   clock.PassiveClock // nil is the system's
 	Logger  *slog.Logger
+}
+
+// Names are those of machines that have not registered yet.
+type Names interface {
+	// Promise gives the name to the machine for a time, unless another has it,
+	// and returns which one has.
+	Promise(ctx context.Context, name string, machine netip.Addr, life time.Duration) (has string, err error)
 }
 
 // Server gives certificates to machines. It relies on the API server to have
@@ -183,6 +194,15 @@ func (s *Server) reserve(r *http.Request, name string, address netip.Addr) error
 	}
 	if other, taken := s.promised[name]; taken && other.address != address {
 		return refuse(http.StatusConflict, "the name %q has just been given to the machine %s", name, other.address)
+	}
+	if s.o.Names != nil {
+		has, err := s.o.Names.Promise(r.Context(), name, address, promiseTime)
+		if err != nil {
+			return fmt.Errorf("node %s: %w", name, err)
+		}
+		if has != address.String() {
+			return refuse(http.StatusConflict, "the name %q has just been given to the machine %s", name, has)
+		}
 	}
 	s.promised[name] = promise{address, now.Add(promiseTime)}
 	return nil

@@ -70,18 +70,13 @@ func (r *Records) Put(ctx context.Context, key string, value []byte, revision in
 	return r.swap(ctx, key, revision, clientv3.OpPut(recordsPrefix+key, string(value)))
 }
 
-// PutFor writes a record that is not there, for a time: it is gone then.
-func (r *Records) PutFor(ctx context.Context, key string, value []byte, life time.Duration) (written bool, err error) {
+// ClaimFor is Claim for a time: it has no owner then.
+func (r *Records) ClaimFor(ctx context.Context, key, owner string, life time.Duration) (current string, err error) {
 	lease, err := r.client.Grant(ctx, seconds(life))
 	if err != nil {
-		return false, fmt.Errorf("record %s: %w", key, err)
+		return "", fmt.Errorf("claim %s: %w", key, err)
 	}
-	return r.swap(ctx, key, 0, clientv3.OpPut(recordsPrefix+key, string(value), clientv3.WithLease(lease.ID)))
-}
-
-// Delete removes the record if it still has that revision.
-func (r *Records) Delete(ctx context.Context, key string, revision int64) (deleted bool, err error) {
-	return r.swap(ctx, key, revision, clientv3.OpDelete(recordsPrefix+key))
+	return r.claim(ctx, key, owner, clientv3.WithLease(lease.ID))
 }
 
 func (r *Records) swap(ctx context.Context, key string, revision int64, op clientv3.Op) (bool, error) {
@@ -132,9 +127,13 @@ func seconds(d time.Duration) int64 { return max(1, int64(d/time.Second)) }
 
 // Claim gives what has no owner to this one, and returns who has it.
 func (r *Records) Claim(ctx context.Context, key, owner string) (current string, err error) {
+	return r.claim(ctx, key, owner)
+}
+
+func (r *Records) claim(ctx context.Context, key, owner string, how ...clientv3.OpOption) (current string, err error) {
 	full := recordsPrefix + key
 	answer, err := r.client.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(full), "=", 0)).
-		Then(clientv3.OpPut(full, owner)).Else(clientv3.OpGet(full)).Commit()
+		Then(clientv3.OpPut(full, owner, how...)).Else(clientv3.OpGet(full)).Commit()
 	if err != nil {
 		return "", fmt.Errorf("claim %s: %w", key, err)
 	}

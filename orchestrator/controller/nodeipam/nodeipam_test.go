@@ -1,6 +1,7 @@
 package nodeipam
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -82,5 +83,63 @@ func TestNodesGetRanges(t *testing.T) {
 			}
 		}
 		return len(found) == 8
+	}, controllertest.Wait, controllertest.Tick)
+}
+
+// claimed is what control hosts have agreed on; the first look is older than
+// what another one did.
+type claimed struct {
+	owners map[netip.Prefix]string
+	looked bool
+}
+
+func (c *claimed) Owners(context.Context) (map[netip.Prefix]string, error) {
+	if !c.looked {
+		c.looked = true
+		return nil, nil
+	}
+	return c.owners, nil
+}
+
+func (c *claimed) Claim(_ context.Context, prefix netip.Prefix, node string) (string, error) {
+	if c.owners[prefix] == "" {
+		c.owners[prefix] = node
+	}
+	return c.owners[prefix], nil
+}
+
+func (c *claimed) Release(_ context.Context, prefix netip.Prefix, node string) error {
+	if c.owners[prefix] == node {
+		delete(c.owners, prefix)
+	}
+	return nil
+}
+
+// TestClaims: what another control host has taken meanwhile is nobody's else,
+// and what a node leaves can be had again.
+func TestClaims(t *testing.T) {
+	first, second := netip.MustParsePrefix("10.9.0.0/24"), netip.MustParsePrefix("10.9.1.0/24")
+	claims := &claimed{owners: map[netip.Prefix]string{first: "n2"}}
+	cluster := controllertest.Start(t)
+	c, err := New(Options{
+		Client: cluster.Client, Informers: cluster.Informers, Events: record.NewFakeRecorder(10), Claims: claims,
+		Pods: netip.MustParsePrefix("10.9.0.0/16"), Bits: 24, Logger: cluster.Logger,
+	})
+	require.NoError(t, err)
+	prefix, err := c.rangeFor(t.Context(), "n3")
+	require.NoError(t, err)
+	require.Equal(t, second, prefix)
+	require.Equal(t, map[netip.Prefix]string{first: "n2", second: "n3"}, claims.owners)
+	require.NoError(t, c.keep(t.Context(), node("n3", "10.9.1.0/24")))
+	c.changed(node("n3", "10.9.1.0/24"), nil)
+	require.NoError(t, c.giveBack(t.Context(), "n3"))
+	require.Equal(t, map[netip.Prefix]string{first: "n2"}, claims.owners)
+	cluster.Run(t, c)
+	_, err = cluster.Client.CoreV1().Nodes().Create(t.Context(), node("n4", ""), metav1.CreateOptions{})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		n, err := cluster.Client.CoreV1().Nodes().Get(t.Context(), "n4", metav1.GetOptions{})
+		require.NoError(t, err)
+		return n.Spec.PodCIDR == "10.9.1.0/24"
 	}, controllertest.Wait, controllertest.Tick)
 }
