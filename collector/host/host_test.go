@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/procfs"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
@@ -316,4 +317,29 @@ func BenchmarkRead(b *testing.B) {
 	for b.Loop() {
 		h.Read(context.Background(), time.Now())
 	}
+}
+
+// A reader in another network namespace takes the machine's interfaces from
+// process 1, and has nothing to tell of connections.
+func TestInterfacesOfAnotherNamespaceAreThoseOfProcess1(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "1/net"), 0o755))
+	header := "Inter-|   Receive                                                |  Transmit\n" +
+		" face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "1/net/dev"), []byte(header+"  eth9: 7 1 0 0 0 0 0 0 8 1 0 0 0 0 0 0\n"), 0o600))
+	proc, err := procfs.NewFS(dir)
+	require.NoError(t, err)
+	var out points
+	require.NoError(t, newInterfaces(proc, false).read(t.Context(), time.Now(), &out))
+	require.Equal(t, "eth9", out.list[0].Labels[0].Value)
+	require.InDelta(t, 7, out.list[0].Value, 0)
+	require.ErrorIs(t, newConntrack(proc, false).read(t.Context(), time.Now(), &out), errNoData)
+	require.True(t, ownNetwork(dir), "nothing can be told")
+}
+
+func TestPrettyName(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "os-release")
+	require.NoError(t, os.WriteFile(path, []byte("NAME=x\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n"), 0o600))
+	require.Equal(t, "Debian GNU/Linux 12 (bookworm)", prettyName(path))
+	require.Empty(t, prettyName(path+"x"))
 }
