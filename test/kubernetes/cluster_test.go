@@ -136,11 +136,11 @@ func configuration(k *kube) {
 func top(k *kube) {
 	k.create(pod("busy", "while :; do :; done"))
 	k.ready("busy")
-	k.until("kubectl top pods knows it", func() error { return k.check("top", "pod", "busy") })
-	require.Regexp(k.t, `^NAME +CPU\(cores\) +MEMORY\(bytes\) *\nbusy +\d+m +\d+Mi *\n$`, k.run("top", "pod", "busy"))
-	require.Regexp(k.t, `busy +main +\d+m +\d+Mi`, k.run("top", "pods", "--containers"))
-	require.Regexp(k.t, node+` +\d+m +\d+% +\d+Mi +\d+%`, k.run("top", "nodes"))
-	require.Contains(k.t, k.run("top", "pods", "-A", "--sort-by=cpu", "--sum"), "busy")
+	// A machine that is late with a sample has none for a moment.
+	k.matches(`^NAME +CPU\(cores\) +MEMORY\(bytes\) *\nbusy +\d+m +\d+Mi *\n$`, "top", "pod", "busy")
+	k.matches(`busy +main +\d+m +\d+Mi`, "top", "pods", "--containers")
+	k.matches(node+` +\d+m +\d+% +\d+Mi +\d+%`, "top", "nodes")
+	k.matches("busy", "top", "pods", "-A", "--sort-by=cpu", "--sum")
 	require.Contains(k.t, k.run("get", "--raw", "/apis/metrics.k8s.io/v1beta1/namespaces/"+k.ns+"/pods/busy"), `"containers":[{"name":"main"`)
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -120,6 +121,19 @@ func (k *kube) shows(text string, args ...string) {
 	k.until(fmt.Sprintf("kubectl %v shows %q", args, text), func() error {
 		out, complaint, err := k.try(args...)
 		if err != nil || !strings.Contains(out, text) {
+			return fmt.Errorf("%w: %s%s", err, out, complaint)
+		}
+		return nil
+	})
+}
+
+// matches waits until what kubectl prints matches the pattern.
+func (k *kube) matches(pattern string, args ...string) {
+	k.t.Helper()
+	expression := regexp.MustCompile(pattern)
+	k.until(fmt.Sprintf("kubectl %v prints %q", args, pattern), func() error {
+		out, complaint, err := k.try(args...)
+		if err != nil || !expression.MatchString(out) {
 			return fmt.Errorf("%w: %s%s", err, out, complaint)
 		}
 		return nil
