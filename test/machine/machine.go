@@ -47,6 +47,7 @@ type Machine struct {
 	Kubeconfig string
 	Disk       int64 // size of a file system of its own for all data, in bytes; 0 is none
 	Store      int64 // of one for the API's objects
+	Aggregator string // more of the configuration's section aggregator: "influxdb: {…}"
 	number     int
 	args       []string
 	*program.Program
@@ -77,15 +78,19 @@ func (m *Machine) Config() string { return filepath.Join(m.Dir, "config.yaml") }
 func (m *Machine) cgroup() string { return fmt.Sprintf("/lubbertest-%d", m.number) }
 
 func (m *Machine) configuration() string {
+	more := ""
+	if m.Aggregator != "" {
+		more = ", " + m.Aggregator
+	}
 	return fmt.Sprintf(`
 collector: {interval: 1s, node: %s, runtimes: {docker: "", podman: "", containerd: "", crio: ""}}
-aggregator: {resolution: 1s}
+aggregator: {resolution: 1s%s}
 orchestrator:
   api: 127.0.0.1:%d
   kubelet_port: %d
   network: {bridge: %s, pods: %s, node: %s, services: 10.%d.0.0/16}
   runtime: {pod_logs: %s/pods, cgroup_root: %s}
-`, Node, 23100+10*m.number, 23104+10*m.number, m.Network.Bridge, m.Network.Cluster, m.Network.Subnet, 111+m.number, m.Dir, m.cgroup())
+`, Node, more, 23100+10*m.number, 23104+10*m.number, m.Network.Bridge, m.Network.Cluster, m.Network.Subnet, 111+m.number, m.Dir, m.cgroup())
 }
 
 // Boot starts the machine from nothing, also where an earlier run of the tests
