@@ -25,19 +25,29 @@ import (
 )
 
 // influx is a database of Heapster's figures in an InfluxDB 1.8, which speaks
-// both languages.
+// both languages, or 2.7, which is asked in Flux.
 type influx struct {
 	*peers.InfluxDB
+	bucket     string
 	start, end time.Time
+}
+
+// newInflux returns one with figures of five minutes.
+func newInflux(t *testing.T, server *peers.InfluxDB, bucket string) *influx {
+	end := time.Now().UTC().Truncate(time.Minute)
+	db := &influx{InfluxDB: server, bucket: bucket, start: end.Add(-5 * time.Minute), end: end}
+	if db.Token == "" {
+		db.post(t, "/query", url.Values{"q": {`CREATE DATABASE "k8s"`}}, "")
+	}
+	db.fill(t)
+	return db
 }
 
 // TestEveryInfluxQueryAnswers runs each query of each panel in Flux and in
 // InfluxQL over figures that do not change, and compares what they give.
 func TestEveryInfluxQueryAnswers(t *testing.T) {
 	peers.RequireReal(t)
-	db := &influx{InfluxDB: peers.InfluxDB1(t), end: time.Now().UTC().Truncate(time.Minute)}
-	db.start = db.end.Add(-5 * time.Minute)
-	db.fill(t)
+	db := newInflux(t, peers.InfluxDB1(t), "k8s/autogen")
 	compared := 0
 	for _, d := range dashboards.All() {
 		for _, row := range d.Rows {
@@ -53,6 +63,38 @@ func TestEveryInfluxQueryAnswers(t *testing.T) {
 	}
 	require.Greater(t, compared, 60)
 	t.Logf("%d queries gave the same in Flux and InfluxQL", compared)
+}
+
+// TestEveryFluxQueryAnswersInInfluxDB2 runs each query and each variable in Flux
+// on an InfluxDB 2, whose Flux is newer than that of 1.8.
+func TestEveryFluxQueryAnswersInInfluxDB2(t *testing.T) {
+	peers.RequireReal(t)
+	peers.RequireInfluxDB2(t)
+	db := newInflux(t, peers.InfluxDB2(t), "first")
+	asked := 0
+	eachTarget(func(name string, p *model.Panel, target *model.Target) {
+		column := ""
+		if p.Kind == model.Table {
+			column = target.Legend
+		}
+		query, ok := render.Influx(model.Flux, &target.Query, column)
+		if target.Logs != nil || !ok {
+			return
+		}
+		require.NotEmpty(t, db.flux(t, name, query, column), "%s\n%s", name, query)
+		asked++
+	})
+	for _, d := range dashboards.All() {
+		for _, v := range d.Variables {
+			query, ok := render.InfluxValues(model.Flux, &v.Values)
+			if v.Values.Metric == "" || !ok {
+				continue
+			}
+			require.NotEmpty(t, db.rows(t, d.Name+": "+v.Name, query), query)
+			asked++
+		}
+	}
+	require.Greater(t, asked, 60)
 }
 
 func (db *influx) try(t *testing.T, name string, p *model.Panel, target *model.Target) int {
@@ -104,7 +146,6 @@ func (db *influx) tryValues(t *testing.T, name string, v *model.Values) {
 // fill writes every figure of every kind of object, each with a value of its
 // own that does not change, every ten seconds.
 func (db *influx) fill(t *testing.T) {
-	db.post(t, "/query", url.Values{"q": {`CREATE DATABASE "k8s"`}}, "")
 	objects := map[catalog.ObjectKind][]string{catalog.Cluster: {""}}
 	for n := range 2 {
 		objects[catalog.Node] = append(objects[catalog.Node], fmt.Sprintf(",nodename=n%d", n))
@@ -136,14 +177,24 @@ func (db *influx) fill(t *testing.T) {
 			}
 		}
 	}
+	if db.Token != "" {
+		db.post(t, "/api/v2/write", url.Values{"bucket": {db.bucket}}, b.String())
+		return
+	}
 	db.post(t, "/write", url.Values{"db": {"k8s"}}, b.String())
 }
 
 func (db *influx) post(t *testing.T, path string, q url.Values, body string) []byte {
 	t.Helper()
+	if db.Token != "" {
+		q = url.Values{"org": {db.Org}, "bucket": q["bucket"]}
+	}
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, db.URL+path+"?"+q.Encode(), strings.NewReader(body))
 	require.NoError(t, err)
 	r.SetBasicAuth(db.Username, db.Password)
+	if db.Token != "" {
+		r.Header.Set("Authorization", "Token "+db.Token)
+	}
 	if path == "/api/v2/query" {
 		r.Header.Set("Content-Type", "application/vnd.flux")
 	}
@@ -189,7 +240,7 @@ func sortedValues(t *testing.T, name string, rows map[string]map[string]string, 
 // rows runs the query as Grafana does and returns the rows of its answer.
 func (db *influx) rows(t *testing.T, name, query string) []map[string]string {
 	query = chosenValue.ReplaceAllString(query, ".*")
-	query = strings.NewReplacer("v.defaultBucket", `"k8s/autogen"`, "v.windowPeriod", "30s",
+	query = strings.NewReplacer("v.defaultBucket", strconv.Quote(db.bucket), "v.windowPeriod", "30s",
 		"v.timeRangeStart", db.start.Format(time.RFC3339), "v.timeRangeStop", db.end.Format(time.RFC3339)).Replace(query)
 	text := db.post(t, "/api/v2/query", nil, query)
 	var all []map[string]string
