@@ -7,10 +7,10 @@
 #   BENCH_REPEAT=1       runs of the short parts, of which the median is shown (3)
 #   BENCH_MIB=256        size of the log files (1024)
 #   BENCH_TIME=10s       length of the measurements of running programs (25s)
-#   BENCH_IDLE=20s       how long `lubberline up` idles before it is measured (60s)
+#   BENCH_IDLE=20s       how long `lubberline up` idles before it is measured (30s)
 #   BENCH_BIN=bin        where the programs are
 #   BENCH_CGROUPS=50     numbers of cgroups of the sampling part (50,200,500)
-#   REFERENCE=folder     of real-k8s.sh and anchors.sh, whose Kubernetes is the peer of the part pods once it is built
+#   REFERENCE=folder     of real-k8s.sh and anchors.sh, whose Kubernetes is the peer of the parts pods and services once it is built
 #
 # Each peer or floor runs in the same run as ours; figures of other machines are
 # not printed. Ctrl-C ends everything that was started and removes its files and
@@ -23,7 +23,7 @@ if [ -n "${BENCH_QUICK:-}" ]; then
 fi
 parts=${BENCH_PARTS:-sampling node logs ingest idle cluster pods services simulations}
 parts=${parts//,/ }
-repeat=${BENCH_REPEAT:-3} mib=${BENCH_MIB:-1024} time=${BENCH_TIME:-25s} idle=${BENCH_IDLE:-60s}
+repeat=${BENCH_REPEAT:-3} mib=${BENCH_MIB:-1024} time=${BENCH_TIME:-25s} idle=${BENCH_IDLE:-30s}
 cgroups=${BENCH_CGROUPS:-50,200,500} bin=${BENCH_BIN:-bin}
 
 [ "$(id -u)" = 0 ] || { echo 'make bench needs root: it makes cgroups' >&2; exit 1; }
