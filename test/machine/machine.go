@@ -45,8 +45,8 @@ type Machine struct {
 	Network    runtime.Network
 	HTTP       string // the monitoring's APIs
 	Kubeconfig string
-	Disk       int64 // size of a file system of its own for all data, in bytes; 0 is none
-	Store      int64 // of one for the API's objects
+	Disk       int64  // size of a file system of its own for all data, in bytes; 0 is none
+	Store      int64  // of one for the API's objects
 	Aggregator string // more of the configuration's section aggregator: "influxdb: {…}"
 	number     int
 	args       []string
