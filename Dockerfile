@@ -22,21 +22,24 @@ COPY . .
 RUN sh deploy/images/programs.sh /out
 
 FROM scratch AS collector
-COPY --from=build /out/collector/ /
+COPY --from=build /out/common/ /
+COPY --from=build /src/bin/lubberline-collector /bin/
 ENV PATH=/bin
 VOLUME /var/lib/lubberline-collector
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["lubberline-collector", "health"]
 ENTRYPOINT ["lubberline-collector"]
 
 FROM scratch AS demo
-COPY --from=build /out/demo/ /
+COPY --from=build /out/common/ /
+COPY --from=build /src/bin/lubberline-demo /bin/
 ENV PATH=/bin
 USER 65532:65532
 ENTRYPOINT ["lubberline-demo"]
 
 FROM scratch AS aggregator
-COPY --from=build /out/aggregator/ /
+COPY --from=build /out/common/ /out/libraries/ /
 COPY --from=build --chown=65532:65532 /out/empty/ /var/lib/lubberline/
+COPY --from=build /src/bin/lubberline /bin/
 ENV PATH=/bin
 USER 65532:65532
 VOLUME /var/lib/lubberline
@@ -48,7 +51,8 @@ CMD ["aggregator"]
 FROM ${BASE} AS lubberline
 ARG PACKAGES="ca-certificates iproute2 libseccomp2 libstdc++6 nftables"
 RUN [ -z "$PACKAGES" ] || { apt-get update && apt-get install -y --no-install-recommends $PACKAGES && rm -rf /var/lib/apt/lists/*; }
-COPY --from=build /out/lubberline/ /
+COPY --from=build /src/bin/runtime/ /usr/local/bin/runtime/
+COPY --from=build /src/bin/lubberline /usr/local/bin/
 VOLUME /var/lib/lubberline
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["lubberline", "health"]
 ENTRYPOINT ["lubberline"]
