@@ -22,6 +22,13 @@ const (
 	retryAfter   = 5 * time.Second
 )
 
+// nextLook is when to look again at what was first seen at since: a container is
+// made step by step, its namespace and interfaces too, so at first after a
+// second, then after twice the time each, and in the end once in learnEvery.
+func nextLook(since, now time.Time) time.Time {
+	return now.Add(min(max(now.Sub(since), time.Second), learnEvery))
+}
+
 // learn brings up to date what is due. It belongs to Run's goroutine.
 func (n *Network) learn(ctx context.Context, now time.Time) {
 	n.learnMachine(now)
@@ -39,8 +46,8 @@ func (n *Network) learn(ctx context.Context, now time.Time) {
 	}
 }
 
-// due lists the containers to look at: those whose namespace is not known, and
-// the owners of the namespaces to look at again.
+// due lists the containers to look at: those whose namespace is not known or may
+// change yet, and the owners of the namespaces to look at again.
 func (n *Network) due(now time.Time) (due []*member) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -49,7 +56,8 @@ func (n *Network) due(now time.Time) (due []*member) {
 			continue
 		}
 		s := m.space
-		if s == nil || s.owner == m && (!now.Before(s.learnAt) || !now.Before(s.detailsAt)) {
+		young := !m.checkAt.IsZero() && !now.Before(m.checkAt)
+		if s == nil || young || s.owner == m && (!now.Before(s.learnAt) || !now.Before(s.detailsAt)) {
 			due = append(due, m)
 		}
 	}
@@ -69,7 +77,10 @@ func (n *Network) learnMember(m *member, now time.Time) error {
 		return nil // forgotten meanwhile
 	}
 	m.pid = pid
-	s := n.join(m, inode)
+	s := n.join(m, inode, now)
+	if m.checkAt = nextLook(m.since, now); now.Sub(m.since) > learnEvery {
+		m.checkAt = time.Time{}
+	}
 	mine := s.owner == m
 	learn, details := !now.Before(s.learnAt), !now.Before(s.detailsAt)
 	n.mu.Unlock()
@@ -139,7 +150,7 @@ func (n *Network) learnSpace(s *space, pid int, now time.Time) error {
 	}
 	s.close()
 	s.file, s.links = file, links
-	s.learnAt, s.detailsAt = now.Add(learnEvery), now.Add(detailsEvery)
+	s.learnAt, s.detailsAt = nextLook(s.since, now), now.Add(detailsEvery)
 	n.count()
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -176,6 +177,29 @@ func TestPairedInterfaces(t *testing.T) {
 			}))
 		})
 	}
+}
+
+// TestContainersAreMadeStepByStep: interfaces come after the namespace, and the
+// namespace after the process.
+func TestContainersAreMadeStepByStep(t *testing.T) {
+	needRoot(t)
+	pid := sleeper(t, syscall.CLONE_NEWNET)
+	var process atomic.Int64
+	process.Store(int64(os.Getpid()))
+	n := run(t, Options{Process: func(string) (int, bool) { return int(process.Load()), true }})
+	n.Track("/early", pid, true)
+	n.Track("/init", 0, false)
+	known := func(id string) bool {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return n.members[id].space != nil
+	}
+	require.Eventually(t, func() bool { return known("/early") && known("/init") }, 10*time.Second, time.Millisecond)
+	connect(t, pid, 3)
+	figures(t, n, "/early", pid)
+	process.Store(int64(pid))
+	n.Forget("/early")
+	figures(t, n, "/init", pid)
 }
 
 func TestSharedNamespaceBelongsToTheSandbox(t *testing.T) {

@@ -62,12 +62,17 @@ type member struct {
 	sandbox bool
 	order   uint64 // of being tracked
 	space   *space // nil until found
+	since   time.Time
 	retryAt time.Time
+	// checkAt is when to look again whether a young container is in another
+	// namespace by now; zero when it is not young any more.
+	checkAt time.Time
 }
 
 // space is a network namespace with containers in it.
 type space struct {
 	inode uint64
+	since time.Time // when it was first seen
 	links []link
 	// file is the open net/dev of a namespace that is read by itself; -1 of one
 	// whose interfaces are paired.
@@ -163,7 +168,7 @@ func (n *Network) Track(id string, pid int, sandbox bool) {
 	m, ok := n.members[id]
 	if !ok {
 		n.order++
-		m = &member{id: id, order: n.order}
+		m = &member{id: id, order: n.order, since: time.Now()}
 		n.members[id] = m
 	}
 	if pid != 0 && pid != m.pid {
@@ -194,14 +199,14 @@ func (n *Network) signal() {
 }
 
 // join puts a container into a namespace. mu is held.
-func (n *Network) join(m *member, inode uint64) *space {
+func (n *Network) join(m *member, inode uint64, now time.Time) *space {
 	if m.space != nil && m.space.inode == inode {
 		return m.space
 	}
 	n.leave(m)
 	s, ok := n.spaces[inode]
 	if !ok {
-		s = &space{inode: inode, file: -1, names: map[string]string{}}
+		s = &space{inode: inode, since: now, file: -1, names: map[string]string{}}
 		n.spaces[inode] = s
 	}
 	m.space, s.members = s, append(s.members, m)
