@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -183,23 +182,38 @@ func TestPairedInterfaces(t *testing.T) {
 // namespace after the process.
 func TestContainersAreMadeStepByStep(t *testing.T) {
 	needRoot(t)
-	pid := sleeper(t, syscall.CLONE_NEWNET)
-	var process atomic.Int64
-	process.Store(int64(os.Getpid()))
-	n := run(t, Options{Process: func(string) (int, bool) { return int(process.Load()), true }})
-	n.Track("/early", pid, true)
-	n.Track("/init", 0, false)
-	known := func(id string) bool {
+	early := sleeper(t, syscall.CLONE_NEWNET)
+	c := exec.Command("sh", "-c", "read go; exec unshare --net sleep 1000")
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	in, err := c.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, c.Start())
+	t.Cleanup(func() {
+		_ = c.Process.Kill()
+		_ = c.Wait()
+	})
+	late := c.Process.Pid
+	n := run(t, Options{})
+	n.Track("/early", early, true)
+	n.Track("/late", late, true)
+	require.Eventually(t, func() bool {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		return n.members[id].space != nil
-	}
-	require.Eventually(t, func() bool { return known("/early") && known("/init") }, 10*time.Second, time.Millisecond)
-	connect(t, pid, 3)
-	figures(t, n, "/early", pid)
-	process.Store(int64(pid))
-	n.Forget("/early")
-	figures(t, n, "/init", pid)
+		return n.members["/early"].space != nil && n.members["/late"].space != nil
+	}, 10*time.Second, time.Millisecond)
+	connect(t, early, 3)
+	figures(t, n, "/early", early)
+
+	before, err := inodeOf("/proc/self/ns/net")
+	require.NoError(t, err)
+	_, err = in.Write([]byte("\n"))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		now, err := inodeOf(fmt.Sprintf("/proc/%d/ns/net", late))
+		return err == nil && now != before
+	}, 10*time.Second, time.Millisecond)
+	connect(t, late, 4)
+	figures(t, n, "/late", late)
 }
 
 func TestSharedNamespaceBelongsToTheSandbox(t *testing.T) {
