@@ -29,12 +29,12 @@ func cluster() *model.Dashboard {
 
 func clusterOverview() []model.Panel {
 	return []model.Panel{
-		steps(none(), stat("Nodes", count(figure("uptime", catalog.Node, nil)))),
-		steps(none(), stat("Pods", count(figure("uptime", catalog.Pod, nil)))),
-		gauge("CPU used", over(figure("cpu/usage_rate", catalog.Node, nil), figure("cpu/node_capacity", catalog.Node, nil))),
-		gauge("Memory used", over(figure("memory/working_set", catalog.Node, nil), figure("memory/node_capacity", catalog.Node, nil))),
-		steps(bad(), stat("Pods not ready", expr(`sum(kube_pod_status_ready{condition="false"} and on (namespace, pod) (kube_pod_status_phase{phase=~"Running|Pending|Unknown"} == 1)) or vector(0)`))),
-		steps(bad(), stat("Restarts in an hour", expr(`ceil(sum(increase(kube_pod_container_status_restarts_total[1h]))) or vector(0)`))),
+		help("Nodes whose collector answers.", steps(none(), stat("Nodes", count(figure("uptime", catalog.Node, nil))))),
+		help("Pods that run; those without Kubernetes are containers of an engine.", steps(none(), stat("Pods", count(figure("uptime", catalog.Pod, nil))))),
+		help("CPU in use, as a share of all cores.", gauge("CPU used", over(figure("cpu/usage_rate", catalog.Node, nil), figure("cpu/node_capacity", catalog.Node, nil)))),
+		help("Memory charged less inactive file pages, as a share of what the nodes have.", gauge("Memory used", over(figure("memory/working_set", catalog.Node, nil), figure("memory/node_capacity", catalog.Node, nil)))),
+		help("Pods that have not ended and are not ready for requests.", steps(bad(), stat("Pods not ready", expr(`sum(kube_pod_status_ready{condition="false"} and on (namespace, pod) (kube_pod_status_phase{phase=~"Running|Pending|Unknown"} == 1)) or vector(0)`)))),
+		help("Times that containers of pods were restarted in the last hour.", steps(bad(), stat("Restarts in an hour", expr(`ceil(sum(increase(kube_pod_container_status_restarts_total[1h]))) or vector(0)`)))),
 	}
 }
 
@@ -59,8 +59,8 @@ func nodesTable() model.Panel {
 }
 
 func readiness(title string, where ...model.Match) model.Panel {
-	return states(title, yesNo("ready", "not ready"),
-		line("{{node}}", sum("kube_node_status_condition", by("node"), and(where, is("condition", "Ready"), is("status", "true"))...)))
+	return help("Whether the node is ready for pods, as its condition Ready says.", states(title, yesNo("ready", "not ready"),
+		line("{{node}}", sum("kube_node_status_condition", by("node"), and(where, is("condition", "Ready"), is("status", "true"))...))))
 }
 
 // busiest are the containers of all engines, in pods or not; sandboxes are not

@@ -123,6 +123,7 @@ func unit(u model.Unit, p model.Panel) model.Panel {
 	p.Unit = u
 	return p
 }
+func help(text string, p model.Panel) model.Panel  { p.Help = text; return p }
 func about(text string, p model.Panel) model.Panel { p.Description = text; return p }
 func steps(s []model.Step, p model.Panel) model.Panel {
 	p.Steps = s

@@ -201,8 +201,11 @@ func unitOfName(name string) catalog.Unit {
 }
 
 // describe is what the catalog says of the panel's metrics, and what the panel
-// adds.
+// adds, or the panel's own help.
 func (r *renderer) describe(p *model.Panel) string {
+	if p.Help != "" {
+		return p.Help
+	}
 	var parts []string
 	add := func(s string) {
 		if s != "" && !strings.Contains(strings.Join(parts, " "), s) {

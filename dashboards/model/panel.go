@@ -20,8 +20,10 @@ const (
 type Panel struct {
 	Kind  Kind
 	Title string
-	// Description is added to what the catalog says of the metrics.
-	Description string
+	// Description is added to what the catalog says of the metrics. Help stands
+	// in its place, where a panel shows something else than its metrics: how many
+	// there are of them, a share.
+	Description, Help string
 	// Width is of 24 columns, Height in units of 30 pixels; 0 is the kind's own.
 	Width, Height int
 	Targets       []Target

@@ -27,12 +27,17 @@ import (
 // eachTarget calls f for every query of every panel.
 func eachTarget(f func(name string, p *model.Panel, t *model.Target)) {
 	for _, d := range dashboards.All() {
-		for _, row := range d.Rows {
-			for i := range row.Panels {
-				p := &row.Panels[i]
-				for j := range p.Targets {
-					f(d.Name+": "+p.Title, p, &p.Targets[j])
-				}
+		eachOf(d, f)
+	}
+}
+
+// eachOf calls f for the queries of one dashboard.
+func eachOf(d *model.Dashboard, f func(name string, p *model.Panel, t *model.Target)) {
+	for _, row := range d.Rows {
+		for i := range row.Panels {
+			p := &row.Panels[i]
+			for j := range p.Targets {
+				f(d.Name+": "+p.Title, p, &p.Targets[j])
 			}
 		}
 	}
@@ -70,7 +75,7 @@ func TestEveryPromQLIsOne(t *testing.T) {
 // TestEveryLogQueryAnswers runs each query of log records against the
 // aggregator's log store, as Grafana puts it.
 func TestEveryLogQueryAnswers(t *testing.T) {
-	base, now := logServer(t)
+	w := logServer(t)
 	n := 0
 	eachTarget(func(name string, _ *model.Panel, target *model.Target) {
 		if target.Logs == nil {
@@ -78,7 +83,7 @@ func TestEveryLogQueryAnswers(t *testing.T) {
 		}
 		n++
 		metrics, buckets := render.Elasticsearch(target.Logs)
-		answer := search(t, base, now, name, target.Logs.Lucene, metrics, buckets)
+		answer := search(t, w, name, target.Logs.Lucene, metrics, buckets)
 		total := answer["hits"].(Object)["total"].(Object)["value"].(float64)
 		require.Positive(t, total, "%s: %s", name, target.Logs.Lucene)
 		if len(buckets) > 0 {
@@ -88,13 +93,13 @@ func TestEveryLogQueryAnswers(t *testing.T) {
 	require.Greater(t, n, 10)
 	for _, d := range dashboards.All() {
 		for _, a := range d.Annotations {
-			search(t, base, now, d.Name+": "+a.Name, a.Query.Lucene, []map[string]any{{"type": "logs", "settings": map[string]any{"limit": "100"}}}, nil)
+			search(t, w, d.Name+": "+a.Name, a.Query.Lucene, []map[string]any{{"type": "logs", "settings": map[string]any{"limit": "100"}}}, nil)
 		}
 		for _, v := range d.Variables {
 			if v.Values.Field == "" {
 				continue
 			}
-			answer := search(t, base, now, d.Name+": "+v.Name, v.Values.Lucene, nil, []map[string]any{
+			answer := search(t, w, d.Name+": "+v.Name, v.Values.Lucene, nil, []map[string]any{
 				{"id": "1", "type": "terms", "field": v.Values.Field, "settings": map[string]any{"size": "1000"}}})
 			require.NotEmpty(t, answer["aggregations"].(Object)["1"].(Object)["buckets"], "%s: %s", d.Name, v.Name)
 		}
@@ -104,7 +109,7 @@ func TestEveryLogQueryAnswers(t *testing.T) {
 // TestAllMeansRecordsWithoutTheField: a record of a container without a pod is
 // there while all is chosen, and is not once a namespace is.
 func TestAllMeansRecordsWithoutTheField(t *testing.T) {
-	base, now := logServer(t)
+	w := logServer(t)
 	var lucene string
 	eachTarget(func(name string, _ *model.Panel, target *model.Target) {
 		if name == "logs: Records" {
@@ -113,7 +118,7 @@ func TestAllMeansRecordsWithoutTheField(t *testing.T) {
 	})
 	count := func(namespace string) float64 {
 		chosen := strings.ReplaceAll(lucene, "${namespace:regex}", namespace)
-		answer := search(t, base, now, namespace, chosen, nil, nil)
+		answer := search(t, w, namespace, chosen, nil, nil)
 		return answer["hits"].(Object)["total"].(Object)["value"].(float64)
 	}
 	require.EqualValues(t, 2, count(".*"))
@@ -124,7 +129,7 @@ func TestAllMeansRecordsWithoutTheField(t *testing.T) {
 
 // logServer has a record of a pod, one of a container without a pod, and an
 // event.
-func logServer(t *testing.T) (string, time.Time) {
+func logServer(t *testing.T) window {
 	now := time.Now().UTC()
 	store, err := logstore.Open(logstore.Options{Dir: t.TempDir()})
 	require.NoError(t, err)
@@ -149,13 +154,19 @@ func logServer(t *testing.T) (string, time.Time) {
 	elastic.Register(engine.Group("/elastic"), store)
 	server := httptest.NewServer(engine)
 	t.Cleanup(server.Close)
-	return server.URL + "/elastic", now
+	return window{server.URL + "/elastic", "x", now.Add(-time.Hour), now}
 }
 
 var everyVariable = regexp.MustCompile(`\$\{(\w+):(regex|raw)\}`)
 
+// window is where records are searched, and the time of them.
+type window struct {
+	base, index string
+	from, to    time.Time
+}
+
 // search is Grafana's request for the query, with all of everything chosen.
-func search(t *testing.T, base string, now time.Time, name, lucene string, metrics, buckets []map[string]any) Object {
+func search(t *testing.T, w window, name, lucene string, metrics, buckets []map[string]any) Object {
 	t.Helper()
 	lucene = everyVariable.ReplaceAllStringFunc(lucene, func(v string) string {
 		if strings.HasSuffix(v, "raw}") {
@@ -163,7 +174,7 @@ func search(t *testing.T, base string, now time.Time, name, lucene string, metri
 		}
 		return ".*"
 	})
-	from, to := now.Add(-time.Hour).UnixMilli(), now.UnixMilli()
+	from, to := w.from.UnixMilli(), w.to.UnixMilli()
 	body := Object{"size": 0, "query": Object{"bool": Object{"filter": []any{
 		Object{"range": Object{"@timestamp": Object{"gte": from, "lte": to, "format": "epoch_millis"}}},
 		Object{"query_string": Object{"analyze_wildcard": true, "query": lucene}}}}}}
@@ -176,7 +187,7 @@ func search(t *testing.T, base string, now time.Time, name, lucene string, metri
 	}
 	text, err := json.Marshal(body)
 	require.NoError(t, err)
-	res, err := http.Post(base+"/_msearch", "application/x-ndjson", strings.NewReader("{\"index\":\"x\"}\n"+string(text)+"\n"))
+	res, err := http.Post(w.base+"/_msearch", "application/x-ndjson", strings.NewReader("{\"index\":\""+w.index+"\"}\n"+string(text)+"\n"))
 	require.NoError(t, err)
 	defer res.Body.Close()
 	var answer struct{ Responses []Object }
