@@ -61,7 +61,7 @@ func heapsterPods() *model.Dashboard {
 			row("Individual memory usage", wide(24, graph("Memory: $podname", ofContainer("usage", "memory/usage"), ofContainer("working set", "memory/working_set"), ofContainer("limit", "memory/limit"), ofContainer("request", "memory/request")))),
 			row("Individual network usage", wide(24, graph("Network: $podname", ofPod("tx", "network/tx_rate"), ofPod("rx", "network/rx_rate")))),
 			row("Filesystem usage", graph("Files: $podname", ofContainer("written", "ephemeral_storage/usage")),
-				graph("Disk I/O: $podname", ofContainer("read", "disk/io_read_bytes_rate"), ofContainer("write", "disk/io_write_bytes_rate"))),
+				empty(nothingOnDisk, graph("Disk I/O: $podname", ofContainer("read", "disk/io_read_bytes_rate"), ofContainer("write", "disk/io_write_bytes_rate")))),
 		},
 	}
 }

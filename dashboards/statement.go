@@ -134,6 +134,10 @@ func sorted(title string, p model.Panel) model.Panel { p.SortBy = title; return 
 // empty tells why a panel may have nothing to show.
 func empty(why string, p model.Panel) model.Panel { p.Empty = why; return p }
 
+// nothingOnDisk: kernels count what a control group reads and writes from the
+// first time on, and no kernel counts it without the controller io or blkio.
+const nothingOnDisk = "the container has read and written nothing, or the kernel does not count it"
+
 func noValue(text string, p model.Panel) model.Panel { p.NoValue = text; return p }
 
 func drill(d model.Drill, p model.Panel) model.Panel { p.Drill = append(p.Drill, d); return p }
