@@ -30,12 +30,14 @@ type influx struct {
 	*peers.InfluxDB
 	bucket     string
 	start, end time.Time
+	window     string            // of one point of a graph
+	chosen     map[string]string // values of variables; of the others all
 }
 
 // newInflux returns one with figures of five minutes.
 func newInflux(t *testing.T, server *peers.InfluxDB, bucket string) *influx {
 	end := time.Now().UTC().Truncate(time.Minute)
-	db := &influx{InfluxDB: server, bucket: bucket, start: end.Add(-5 * time.Minute), end: end}
+	db := &influx{InfluxDB: server, bucket: bucket, start: end.Add(-5 * time.Minute), end: end, window: "30s"}
 	if db.Token == "" {
 		db.post(t, "/query", url.Values{"q": {`CREATE DATABASE "k8s"`}}, "")
 	}
@@ -207,7 +209,17 @@ func (db *influx) post(t *testing.T, path string, q url.Values, body string) []b
 	return text
 }
 
-var chosenValue = regexp.MustCompile(`\$\{\w+:regex\}`)
+var chosenValue = regexp.MustCompile(`\$\{(\w+):regex\}`)
+
+// choose puts the values of variables into a query.
+func (db *influx) choose(query string) string {
+	return chosenValue.ReplaceAllStringFunc(query, func(s string) string {
+		if v, ok := db.chosen[chosenValue.FindStringSubmatch(s)[1]]; ok {
+			return v
+		}
+		return ".*"
+	})
+}
 
 // flux returns the newest value of each line, sorted.
 func (db *influx) flux(t *testing.T, name, query, column string) []float64 {
@@ -239,8 +251,8 @@ func sortedValues(t *testing.T, name string, rows map[string]map[string]string, 
 
 // rows runs the query as Grafana does and returns the rows of its answer.
 func (db *influx) rows(t *testing.T, name, query string) []map[string]string {
-	query = chosenValue.ReplaceAllString(query, ".*")
-	query = strings.NewReplacer("v.defaultBucket", strconv.Quote(db.bucket), "v.windowPeriod", "30s",
+	query = db.choose(query)
+	query = strings.NewReplacer("v.defaultBucket", strconv.Quote(db.bucket), "v.windowPeriod", db.window,
 		"v.timeRangeStart", db.start.Format(time.RFC3339), "v.timeRangeStop", db.end.Format(time.RFC3339)).Replace(query)
 	text := db.post(t, "/api/v2/query", nil, query)
 	var all []map[string]string
@@ -274,8 +286,8 @@ type qlSeries struct {
 }
 
 func (db *influx) series(t *testing.T, name, query string) []qlSeries {
-	query = chosenValue.ReplaceAllString(query, ".*")
-	query = strings.NewReplacer("$__interval", "30s",
+	query = db.choose(query)
+	query = strings.NewReplacer("$__interval", db.window,
 		"$timeFilter", fmt.Sprintf("time >= %dms and time <= %dms", db.start.UnixMilli(), db.end.UnixMilli())).Replace(query)
 	var answer struct {
 		Results []struct {

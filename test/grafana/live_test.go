@@ -93,6 +93,9 @@ type live struct {
 // measured for as long as queries look back.
 func start(t *testing.T) *live {
 	t.Helper()
+	unlock, err := machine.Lock("grafana")
+	require.NoError(t, err)
+	t.Cleanup(unlock)
 	l := &live{Machine: machine.New(number), influx: &influx{InfluxDB: peers.InfluxDB1(t)}, elastic: peers.ElasticsearchV8(t)}
 	password := filepath.Join(t.TempDir(), "password")
 	require.NoError(t, os.WriteFile(password, []byte(l.influx.Password), 0o600))
@@ -138,6 +141,7 @@ func (l *live) measured(t *testing.T) {
 	l.to = time.Now().Add(-settled).Truncate(5 * time.Second)
 	l.from = l.to.Add(-span)
 	l.influx.start, l.influx.end, l.influx.bucket = l.from, l.to, "k8s/default"
+	l.influx.window, l.influx.chosen = "5s", fine
 }
 
 // series are the values of one label set, in order of time.
