@@ -3,8 +3,6 @@ package rules
 import (
 	"fmt"
 	"strings"
-
-	"github.com/prometheus/common/model"
 )
 
 // influxLanguage is one of the languages in which Grafana asks an InfluxDB.
@@ -68,14 +66,14 @@ func (flux) query(h *HeapsterRule, figure string, positive bool) string {
 		fmt.Sprintf(`  |> filter(fn: (r) => r._measurement == "%s" and r._field == "value" and r.type == "%s")`, figure, h.Kind),
 		"  |> group(columns: " + by + ")",
 	}
-	every, fn, empty := "1m", "mean", "false"
-	if h.Silence {
-		every, fn, empty = silenceWindow, "count", "true"
+	switch {
+	case h.Silence:
+		lines = append(lines, "  |> aggregateWindow(every: "+silenceWindow+", fn: count, createEmpty: true)")
+	case h.Growth > 0: // over the whole range: a window would begin anew at times of the clock
+		lines = append(lines, "  |> spread()", "  |> map(fn: (r) => ({r with _time: v.timeRangeStop}))")
+	default:
+		lines = append(lines, "  |> aggregateWindow(every: 1m, fn: mean, createEmpty: false)")
 	}
-	if h.Growth > 0 {
-		every, fn = model.Duration(h.Growth).String(), "spread"
-	}
-	lines = append(lines, fmt.Sprintf("  |> aggregateWindow(every: %s, fn: %s, createEmpty: %s)", every, fn, empty))
 	if positive {
 		lines = append(lines, "  |> filter(fn: (r) => r._value > 0.0)")
 	}

@@ -23,13 +23,15 @@ import (
 func TestHeapsterRulesOnInfluxDB(t *testing.T) {
 	peers.RequireReal(t)
 	db := peers.InfluxDB1(t)
+	// Windows of the stores begin at round times: the newest is a whole one here.
+	at := time.Now().Truncate(15 * time.Minute)
 	for i, r := range heapsterRules() {
 		name := fmt.Sprintf("r%d", i)
 		post(t, db, "/query", url.Values{"q": {"CREATE DATABASE " + name}}, "")
-		post(t, db, "/write", url.Values{"db": {name}}, points(&r, time.Now()))
+		post(t, db, "/write", url.Values{"db": {name}}, points(&r, at))
 		for _, language := range []influxLanguage{flux{}, influxQL{}} {
 			t.Run(r.Name+" "+language.name(), func(t *testing.T) {
-				require.Equal(t, []string{"bad"}, fires(t, db, name, &r, language))
+				require.Equal(t, []string{"bad"}, fires(t, db, name, &r, language, at))
 			})
 		}
 	}
@@ -93,14 +95,14 @@ func points(r *Rule, now time.Time) string {
 
 // fires computes the rule's steps as Grafana does, and returns the objects for
 // which it fires.
-func fires(t *testing.T, db *peers.InfluxDB, name string, r *Rule, language influxLanguage) []string {
+func fires(t *testing.T, db *peers.InfluxDB, name string, r *Rule, language influxLanguage, at time.Time) []string {
 	t.Helper()
 	steps := r.steps(language)
 	newest := map[string]map[string]float64{} // by refId and object
 	for _, s := range steps {
 		switch {
 		case s.DatasourceUID == language.source():
-			newest[s.RefID] = ask(t, db, name, s, language)
+			newest[s.RefID] = ask(t, db, name, s, language, at)
 			require.NotEmpty(t, newest[s.RefID], s.Model["query"])
 		case s.Model["type"] == "reduce":
 			newest[s.RefID] = newest[s.Model["expression"].(string)]
@@ -129,15 +131,16 @@ func fires(t *testing.T, db *peers.InfluxDB, name string, r *Rule, language infl
 }
 
 // ask returns the newest value of each object.
-func ask(t *testing.T, db *peers.InfluxDB, name string, s grafanaStep, language influxLanguage) map[string]float64 {
+func ask(t *testing.T, db *peers.InfluxDB, name string, s grafanaStep, language influxLanguage, at time.Time) map[string]float64 {
 	t.Helper()
 	query := s.Model["query"].(string)
+	from, to := at.Add(-time.Duration(s.Range.From)*time.Second).UTC().Format(time.RFC3339), at.UTC().Format(time.RFC3339)
 	if language == (influxQL{}) {
-		query = strings.ReplaceAll(query, "$timeFilter", fmt.Sprintf("time > now() - %ds AND time < now()", s.Range.From))
+		query = strings.ReplaceAll(query, "$timeFilter", fmt.Sprintf("time > '%s' AND time < '%s'", from, to))
 		return askInfluxQL(t, db, name, query)
 	}
 	for variable, value := range map[string]string{
-		"v.defaultBucket": `"` + name + `/autogen"`, "v.timeRangeStart": fmt.Sprintf("-%ds", s.Range.From), "v.timeRangeStop": "now()",
+		"v.defaultBucket": `"` + name + `/autogen"`, "v.timeRangeStart": from, "v.timeRangeStop": to,
 	} {
 		query = strings.ReplaceAll(query, variable, value)
 	}
