@@ -78,5 +78,7 @@ func TestMakeRefuses(t *testing.T) {
 	f(func(o *Options) { o.Hosts = nil }, "no host")
 	f(func(o *Options) { o.Secrets = []string{"../token"} }, `secret "../token": want the name of a file`)
 	f(func(o *Options) { o.Secrets = []string{"authority"} }, "is a directory")
-	f(func(o *Options) { require.NoError(t, os.WriteFile(filepath.Join(o.Dir, "token"), []byte(" \n"), 0o600)) }, "token is empty")
+	f(func(o *Options) {
+		require.NoError(t, os.WriteFile(filepath.Join(o.Dir, "token"), []byte(" \n"), 0o600))
+	}, "token is empty")
 }

@@ -115,8 +115,6 @@ func yesNo(yes, no string) []model.State {
 	return []model.State{{Value: 1, Text: yes, Color: "green"}, {Value: 0, Text: no, Color: "red"}}
 }
 
-func text(body string) model.Panel { return model.Panel{Kind: model.Text, Title: "", Body: body} }
-
 func wide(w int, p model.Panel) model.Panel { p.Width = w; return p }
 func high(h int, p model.Panel) model.Panel { p.Height = h; return p }
 func unit(u model.Unit, p model.Panel) model.Panel {

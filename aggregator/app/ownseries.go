@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
@@ -50,7 +51,7 @@ func storeOwn(ctx context.Context, from prometheus.Gatherer, store storage.Appen
 	b := labels.NewScratchBuilder(8)
 	for _, s := range samples {
 		b.Reset()
-		b.Add(labels.MetricName, s.Name)
+		b.Add(model.MetricNameLabel, s.Name)
 		for i := 0; i+1 < len(s.Labels); i += 2 {
 			b.Add(s.Labels[i], s.Labels[i+1])
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
@@ -235,7 +236,7 @@ func (s *series) update(found []Group, now time.Time, dropped prometheus.Counter
 // labels are those of the series for values of By.
 func (d *Definition) labels(values []string) labels.Labels {
 	b := labels.NewBuilder(labels.FromMap(d.Labels))
-	b.Set(labels.MetricName, d.Record)
+	b.Set(model.MetricNameLabel, d.Record)
 	for i, name := range d.By {
 		b.Set(name, values[i]) // an empty one is no label
 	}

@@ -95,8 +95,8 @@ func (j *journal) append(b []byte) error {
 }
 
 // rewrite replaces the file's content with what write gives and what is appended
-// meanwhile. It returns the new size. One call at a time.
-func (j *journal) rewrite(write func(io.Writer) (int64, error)) (int64, error) {
+// meanwhile. One call at a time.
+func (j *journal) rewrite(write func(io.Writer) (int64, error)) error {
 	j.capture(new(bytes.Buffer))
 	var now bytes.Buffer
 	_, err := write(&now) // may wait for somebody who is in append
@@ -105,9 +105,9 @@ func (j *journal) rewrite(write func(io.Writer) (int64, error)) (int64, error) {
 	now.Write(j.during.Bytes())
 	j.during = nil
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", j.path, err)
+		return fmt.Errorf("%s: %w", j.path, err)
 	}
-	return int64(now.Len()), j.replace(now.Bytes())
+	return j.replace(now.Bytes())
 }
 
 func (j *journal) capture(into *bytes.Buffer) {

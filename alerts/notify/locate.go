@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/alertmanager/config"
@@ -172,8 +173,8 @@ func last(below *yaml.Node, value string) *yaml.Node {
 	if below.Kind == yaml.ScalarNode && below.Value == value {
 		return below
 	}
-	for i := len(below.Content) - 1; i >= 0; i-- {
-		if found := last(below.Content[i], value); found != nil {
+	for _, node := range slices.Backward(below.Content) {
+		if found := last(node, value); found != nil {
 			return found
 		}
 	}

@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,7 +18,7 @@ func TestWhatIsWrongIsNamedWithItsLine(t *testing.T) {
 		err := Check(path)
 		require.Error(t, err)
 		var p *Problem
-		require.True(t, errors.As(err, &p), err)
+		require.ErrorAs(t, err, &p)
 		require.Contains(t, strings.TrimPrefix(err.Error(), path), want)
 	}
 	path := filepath.Join(t.TempDir(), "am.yaml")

@@ -232,9 +232,9 @@ func (a *Alertmanager) Run(ctx context.Context) error {
 func (a *Alertmanager) maintain() {
 	_, err1 := a.silences.GC()
 	_, err2 := a.sent.GC()
-	_, err3 := a.silenceFile.rewrite(a.silences.Snapshot)
-	_, err4 := a.sentFile.rewrite(a.sent.Snapshot)
-	_, err5 := a.alerts.file.rewrite(a.alerts.snapshot)
+	err3 := a.silenceFile.rewrite(a.silences.Snapshot)
+	err4 := a.sentFile.rewrite(a.sent.Snapshot)
+	err5 := a.alerts.file.rewrite(a.alerts.snapshot)
 	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		a.failed(err)
 	}

@@ -3,6 +3,7 @@ package rules
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 	"time"
@@ -52,12 +53,8 @@ func (a *Alerting) rule(expr, summary, why string) rulefmt.Rule {
 		Alert: a.Alert, Expr: expr, For: a.For, Labels: map[string]string{"severity": string(Warning)},
 		Annotations: map[string]string{"summary": summary, "description": why},
 	}
-	for k, v := range a.Labels {
-		r.Labels[k] = v
-	}
-	for k, v := range a.Annotations {
-		r.Annotations[k] = v
-	}
+	maps.Copy(r.Labels, a.Labels)
+	maps.Copy(r.Annotations, a.Annotations)
 	return r
 }
 

@@ -72,7 +72,7 @@ func GrafanaFiles(o Options) (map[string][]byte, error) {
 	for _, language := range []influxLanguage{flux{}, influxQL{}} {
 		text, err := grafanaText(o, language)
 		if err != nil {
-			return nil, fmt.Errorf("Grafana's rules in %s: %w", language.name(), err)
+			return nil, fmt.Errorf("rules for Grafana in %s: %w", language.name(), err)
 		}
 		files[language.name()+".yaml"] = text
 	}

@@ -52,14 +52,14 @@ const (
 // message. Credentials are a token or USER:PASSWORD.
 func newClient(url, credentials string, base http.RoundTripper) (*sdk.Client, error) {
 	if !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
-		return nil, fmt.Errorf("Grafana's address %q is not http://host:port", url)
+		return nil, fmt.Errorf("address of Grafana %q is not http://host:port", url)
 	}
 	if base == nil {
 		base = http.DefaultTransport
 	}
 	client, err := sdk.NewClient(strings.TrimSuffix(url, "/"), credentials, &http.Client{Timeout: requestTimeout, Transport: transport{base}})
 	if err != nil {
-		return nil, fmt.Errorf("Grafana's address %q: %w", url, err)
+		return nil, fmt.Errorf("address of Grafana %q: %w", url, err)
 	}
 	return client, nil
 }

@@ -145,7 +145,7 @@ func TestNoGrafana(t *testing.T) {
 	require.ErrorContains(t, err, "refused")
 	o.URL = "grafana:3000"
 	_, _, err = push(t, o)
-	require.EqualError(t, err, `Grafana's address "grafana:3000" is not http://host:port`)
+	require.EqualError(t, err, `address of Grafana "grafana:3000" is not http://host:port`)
 
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusBadGateway)

@@ -49,10 +49,10 @@ func aggregated(q *model.Query) string {
 }
 
 func aggregate(how string, by []string, inner string) string {
-	switch {
-	case how == "none":
+	switch how {
+	case "none":
 		return inner
-	case how == "":
+	case "":
 		how = "sum"
 	}
 	if len(by) == 0 {

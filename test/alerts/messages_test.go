@@ -206,11 +206,11 @@ func TestSendTest(t *testing.T) {
 	peers.RequireReal(t)
 	post, hook := newPost(t), newWeb(t, func(int) (int, string) { return 500, "no" })
 	path := filepath.Join(t.TempDir(), "receivers.yaml")
-	require.NoError(t, os.WriteFile(path, []byte(fmt.Sprintf(`
+	require.NoError(t, os.WriteFile(path, fmt.Appendf(nil, `
 global: {smtp_smarthost: %q, smtp_from: l@example.org, smtp_require_tls: false}
 route: {receiver: mail}
 receivers: [{name: mail, email_configs: [{to: sre@example.org}]}, {name: bad, webhook_configs: [{url: %q}]}]
-`, post.address, hook.URL)), 0o600))
+`, post.address, hook.URL), 0o600))
 	program, err := run.Path("lubberline")
 	require.NoError(t, err)
 	send := func(name string) (string, error) {

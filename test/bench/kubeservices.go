@@ -229,7 +229,7 @@ done`
 		return 0, fmt.Errorf("floor of one change: %w", err)
 	}
 	var all []float64
-	for _, text := range strings.Fields(string(out)) {
+	for text := range strings.FieldsSeq(string(out)) {
 		us, err := strconv.ParseFloat(text, 64)
 		if err != nil {
 			return 0, err

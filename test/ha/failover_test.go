@@ -96,7 +96,7 @@ func (c *cluster) servicesAtOnce(t *testing.T) {
 		}()
 	}
 	a, b := <-wanted, <-wanted
-	require.True(t, (a == nil) != (b == nil), "one gets the port: %v, %v", a, b)
+	require.NotEqual(t, a == nil, b == nil, "one gets the port: %v, %v", a, b)
 	for _, err := range []error{a, b} {
 		if err != nil {
 			require.ErrorContains(t, err, "provided port is already allocated")

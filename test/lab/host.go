@@ -23,9 +23,11 @@ import (
 )
 
 const (
-	// Wait bounds every wait for a condition.
-	Wait  = 90 * time.Second
-	Poll  = 50 * time.Millisecond
+	// Wait bounds every wait for a condition, which is looked at each Poll.
+	Wait = 90 * time.Second
+	// Poll is the time between two looks.
+	Poll = 50 * time.Millisecond
+	// Image is what pods of the tests run.
 	Image = "lubberline.test/busybox:1"
 	// cleanBound covers ending all pods and the runtime.
 	cleanBound = 2 * time.Minute

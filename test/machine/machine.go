@@ -29,7 +29,8 @@ const (
 	// WaitLong bounds every wait for a condition. It is generous: what is
 	// asserted is that a thing happens, on machines that are slow at times.
 	WaitLong = 60 * time.Second
-	Poll     = 50 * time.Millisecond
+	// Poll is the time between two looks.
+	Poll = 50 * time.Millisecond
 	// Image is what pods of the tests run; no pull policy asks for it anew.
 	Image = "lubberline.test/busybox:1"
 	// Node is the machine's name.
@@ -176,6 +177,7 @@ func (m *Machine) untainted(lubberline string) error {
 
 func (m *Machine) runtimeData() string { return filepath.Join(m.Dir, "d", "orchestrator", "runtime") }
 
+// Socket is the container runtime's.
 func (m *Machine) Socket() string {
 	return filepath.Join(runtime.StateDirOf(m.runtimeData()), "containerd.sock")
 }

@@ -57,7 +57,7 @@ func (c *cluster) loop() {
 	_, err := c.client.DiscoveryV1().EndpointSlices("default").Create(c.t.Context(), &discoveryv1.EndpointSlice{
 		ObjectMeta:  metav1.ObjectMeta{Name: "loop", Labels: map[string]string{discoveryv1.LabelServiceName: "loop"}},
 		AddressType: discoveryv1.AddressTypeIPv4, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{s.Spec.ClusterIP}}},
-		Ports: []discoveryv1.EndpointPort{{Port: ptr.To[int32](80), Name: ptr.To("")}},
+		Ports: []discoveryv1.EndpointPort{{Port: ptr.To[int32](80), Name: new("")}},
 	}, metav1.CreateOptions{})
 	require.NoError(c.t, err)
 	client := press.Client()
