@@ -3,10 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"os"
-	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -26,30 +22,13 @@ func alertsGenerateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, name := range slices.Sorted(maps.Keys(files)) {
-				path := filepath.Join(dir, name)
-				if err := writeGenerated(path, files[name]); err != nil {
-					return err
-				}
-				fmt.Fprintln(cmd.OutOrStdout(), path)
-			}
-			return nil
+			return writeGenerated(cmd.OutOrStdout(), dir, files)
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "deploy/alerts", "folder to write to")
 	cmd.Flags().StringVar(&options.Runbooks, "runbooks", options.Runbooks, "address of the runbook pages")
 	cmd.Flags().StringVar(&options.Grafana, "grafana", options.Grafana, "address of the Grafana that alerts link to")
 	return cmd
-}
-
-func writeGenerated(path string, text []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("alerts generate: %w", err)
-	}
-	if err := os.WriteFile(path, text, 0o644); err != nil {
-		return fmt.Errorf("alerts generate: %w", err)
-	}
-	return nil
 }
 
 var errRules = errors.New("alerts: some rules are wrong or do not do what their tests want")

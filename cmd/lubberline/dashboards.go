@@ -3,10 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -57,14 +54,7 @@ func dashboardsGenerateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, name := range slices.Sorted(maps.Keys(files)) {
-				path := filepath.Join(dir, name)
-				if err := writeGenerated(path, files[name]); err != nil {
-					return err
-				}
-				fmt.Fprintln(cmd.OutOrStdout(), path)
-			}
-			return nil
+			return writeGenerated(cmd.OutOrStdout(), dir, files)
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "deploy/grafana", "folder to write to")
