@@ -6,7 +6,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	schedulingv1 "k8s.io/api/scheduling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -24,16 +23,16 @@ func systemNamespaces() []string {
 // already stays as it is.
 func (s *Server) bootstrap(ctx context.Context) error {
 	for _, name := range systemNamespaces() {
-		if err := s.ensureNamespace(ctx, name); err != nil {
+		if err := ensure(ctx, s.client.CoreV1().Namespaces(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
 			return fmt.Errorf("namespace %s: %w", name, err)
 		}
 	}
 	for _, class := range admission.SystemPriorityClasses() {
-		if err := s.ensurePriorityClass(ctx, class); err != nil {
+		if err := ensure(ctx, s.client.SchedulingV1().PriorityClasses(), class); err != nil {
 			return fmt.Errorf("priority class %s: %w", class.Name, err)
 		}
 	}
-	if err := s.ensureStorageClass(ctx); err != nil {
+	if err := ensure(ctx, s.client.StorageV1().StorageClasses(), storageclass.Default()); err != nil {
 		return fmt.Errorf("storage class %s: %w", storageclass.LocalPath, err)
 	}
 	if err := s.ensureRoles(ctx); err != nil {
@@ -42,30 +41,17 @@ func (s *Server) bootstrap(ctx context.Context) error {
 	return reconcileKubernetesService(ctx, s.client, s.endpoint())
 }
 
-func (s *Server) ensureNamespace(ctx context.Context, name string) error {
-	all := s.client.CoreV1().Namespaces()
-	_, err := all.Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		_, err = all.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
-	}
-	return expected(err)
+// client reads and makes objects of a kind.
+type client[T metav1.Object] interface {
+	Get(ctx context.Context, name string, o metav1.GetOptions) (T, error)
+	Create(ctx context.Context, object T, o metav1.CreateOptions) (T, error)
 }
 
-func (s *Server) ensurePriorityClass(ctx context.Context, class *schedulingv1.PriorityClass) error {
-	all := s.client.SchedulingV1().PriorityClasses()
-	_, err := all.Get(ctx, class.Name, metav1.GetOptions{})
+// ensure makes the object unless there is one of its name.
+func ensure[T metav1.Object](ctx context.Context, all client[T], object T) error {
+	_, err := all.Get(ctx, object.GetName(), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		_, err = all.Create(ctx, class, metav1.CreateOptions{})
-	}
-	return expected(err)
-}
-
-// ensureStorageClass makes the one class that is always there.
-func (s *Server) ensureStorageClass(ctx context.Context) error {
-	all := s.client.StorageV1().StorageClasses()
-	_, err := all.Get(ctx, storageclass.LocalPath, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		_, err = all.Create(ctx, storageclass.Default(), metav1.CreateOptions{})
+		_, err = all.Create(ctx, object, metav1.CreateOptions{})
 	}
 	return expected(err)
 }
@@ -73,22 +59,13 @@ func (s *Server) ensureStorageClass(ctx context.Context) error {
 // ensureRoles makes the roles that are there from the start. One that somebody
 // has changed stays as it is.
 func (s *Server) ensureRoles(ctx context.Context) error {
-	roles, bindings := s.client.RbacV1().ClusterRoles(), s.client.RbacV1().ClusterRoleBindings()
 	for _, role := range access.ClusterRoles() {
-		_, err := roles.Get(ctx, role.Name, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
-			_, err = roles.Create(ctx, role, metav1.CreateOptions{})
-		}
-		if err := expected(err); err != nil {
+		if err := ensure(ctx, s.client.RbacV1().ClusterRoles(), role); err != nil {
 			return fmt.Errorf("cluster role %s: %w", role.Name, err)
 		}
 	}
 	for _, binding := range access.ClusterRoleBindings() {
-		_, err := bindings.Get(ctx, binding.Name, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
-			_, err = bindings.Create(ctx, binding, metav1.CreateOptions{})
-		}
-		if err := expected(err); err != nil {
+		if err := ensure(ctx, s.client.RbacV1().ClusterRoleBindings(), binding); err != nil {
 			return fmt.Errorf("cluster role binding %s: %w", binding.Name, err)
 		}
 	}

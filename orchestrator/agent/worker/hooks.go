@@ -76,7 +76,7 @@ func (w *worker) execHook(ctx context.Context, h hook, command []string) error {
 	defer cancel()
 	answer, err := w.o.Runtime.ExecSync(ctx, &cri.ExecSyncRequest{ContainerId: h.id, Cmd: command, Timeout: int64(timeout / time.Second)})
 	if err == nil && answer.GetExitCode() != 0 {
-		err = fmt.Errorf("command '%s' exited with %d: %s", join(command), answer.GetExitCode(), answer.GetStderr())
+		err = fmt.Errorf("command '%s' exited with %d: %s", strings.Join(command, " "), answer.GetExitCode(), answer.GetStderr())
 	}
 	if err != nil {
 		//nolint:staticcheck // an event's message, in Kubernetes' words
@@ -84,10 +84,6 @@ func (w *worker) execHook(ctx context.Context, h hook, command []string) error {
 			command, h.container.Name, describe(h.pod), err, string(answer.GetStdout())+string(answer.GetStderr()))
 	}
 	return nil
-}
-
-func join(words []string) string {
-	return strings.Join(words, " ")
 }
 
 // maxHookBody is how much of a hook's answer is read so that the connection can

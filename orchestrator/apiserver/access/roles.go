@@ -42,24 +42,17 @@ func everything() []Rule {
 	}
 }
 
-// looking is reading everything but secrets and what is inside containers.
+// looking is reading everything but secrets and what is inside containers: what
+// viewing sees in namespaces, and what is in none.
 func looking() []Rule {
-	return []Rule{
-		resources("", "configmaps", "endpoints", "events", "limitranges", "namespaces", "namespaces/status", "nodes", "nodes/status",
-			"persistentvolumeclaims", "persistentvolumeclaims/status", "persistentvolumes", "persistentvolumes/status",
-			"pods", "pods/log", "pods/status", "podtemplates", "replicationcontrollers", "replicationcontrollers/scale",
-			"replicationcontrollers/status", "resourcequotas", "resourcequotas/status", "serviceaccounts", "services", "services/status").with(read...),
-		resources("apps", "controllerrevisions", "daemonsets", "daemonsets/status", "deployments", "deployments/scale", "deployments/status",
-			"replicasets", "replicasets/scale", "replicasets/status").with(read...),
-		resources("discovery.k8s.io", "endpointslices").with(read...),
+	return append(viewing(),
+		resources("", "nodes", "nodes/status", "persistentvolumes", "persistentvolumes/status", "podtemplates").with(read...),
 		resources("coordination.k8s.io", "leases").with(read...),
-		resources("events.k8s.io", "events").with(read...),
-		resources("policy", "poddisruptionbudgets", "poddisruptionbudgets/status").with(read...),
 		resources("scheduling.k8s.io", "priorityclasses").with(read...),
 		resources("storage.k8s.io", "storageclasses").with(read...),
-		resources("metrics.k8s.io", "nodes", "pods").with(read...),
-		{Verbs: []string{"get"}, Paths: []string{"/metrics", "/metrics/*"}},
-	}
+		resources("metrics.k8s.io", "nodes").with(read...),
+		Rule{Verbs: []string{"get"}, Paths: []string{"/metrics", "/metrics/*"}},
+	)
 }
 
 // discovering is what every known user may do: learn what the API has, and who
