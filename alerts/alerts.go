@@ -126,7 +126,7 @@ func (m *Manager) buildSeries() (err error) {
 	if m.o.Count == nil {
 		return nil
 	}
-	m.series, err = logseries.New(logseries.Options{Lines: m.o.Count, Store: m.o.Store, Logger: m.log, Registerer: m.o.Registerer})
+	m.series, err = logseries.New(logseries.Options{Lines: m.o.Count, Store: m.o.Store, Speed: m.o.Config.Speed, Logger: m.log, Registerer: m.o.Registerer})
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lubberline/lubberline/alerts/evaluate"
+	"github.com/lubberline/lubberline/alerts/rules"
 )
 
 func TestAWrongFileGoesOnAsItWasAndOthersAreRead(t *testing.T) {
@@ -97,6 +98,39 @@ func TestFasterRules(t *testing.T) {
 	require.Equal(t, "rate(a[1m] offset 10s) > 5 and max_over_time(b[10s]) > 0", out[0].Rules[0].Expr)
 	require.Equal(t, model.Duration(10*time.Second), out[0].Rules[0].For)
 	require.Equal(t, model.Duration(10*time.Minute), in[0].Rules[0].For, "the argument stays")
+}
+
+func TestFasterExpressions(t *testing.T) {
+	for expr, want := range map[string]string{
+		"time() - a > 10m":                             "time() - a > 10s",
+		"time() - a > 1m and a > 2s":                   "time() - a > 5s and a > 2s", // younger samples are not late
+		"time() - a > 600":                             "time() - a > 600",           // seconds or anything else
+		"a - time() < 1w":                              "a - time() < 2h48m",
+		"avg_over_time((a)[1h:5m] offset 1410m) > 0.5": "avg_over_time((a)[1m:5s] offset 23m30s) > 0.5",
+	} {
+		require.Equal(t, want, fasterExpr(expr, 60), expr)
+	}
+}
+
+// What shipped rules compare with a span of time is divided, and no group is
+// evaluated all the time.
+func TestFasterShippedRulesAndBaselines(t *testing.T) {
+	exprs := map[string]string{}
+	for _, g := range faster(rules.Groups(rules.Options{}), 60) {
+		for _, r := range g.Rules {
+			exprs[r.Alert] = r.Expr
+		}
+	}
+	for name, want := range map[string]string{
+		"ContainerOOMKilled": "- kube_pod_completion_time < 10s", "ContainerDiskFilling": " < 4m", "NodeDiskFilling": " < 24m",
+		"PodStuckTerminating": " > 5s", "ShipperBacklog": " > 5s", "SinkBacklog": " > 10s", "CollectorLate": " > 5s", "FiguresLate": " > 5s",
+		"CertificateExpiring": "- time() >= 24m) < 2h48m", "CertificateExpired": " < 24m",
+	} {
+		require.Contains(t, exprs[name], want)
+	}
+	past := faster(rules.Baseline{Alerting: rules.Alerting{Alert: "B", Expr: "a"}, Days: 1}.Groups(), 24*60)[0]
+	require.Equal(t, model.Duration(minInterval), past.Interval)
+	require.Contains(t, past.Rules[0].Expr, "[30s:1s] offset 58s750ms", "a day is a minute")
 }
 
 func TestAViewOfTheMoment(t *testing.T) {

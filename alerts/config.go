@@ -41,7 +41,7 @@ type Config struct {
 	Grafana     string `yaml:"grafana"`
 	Runbooks    string `yaml:"runbooks"`
 
-	// Speed divides all durations of all rules, for trials of them.
+	// Speed divides all durations of all rules and log series, for trials of them.
 	Speed int `yaml:"speed"`
 }
 

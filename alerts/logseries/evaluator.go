@@ -19,8 +19,10 @@ import (
 )
 
 const (
-	// interval is how long the minutes are that lines are counted in.
-	interval = time.Minute
+	// minute is what lines are counted in, where it is not made shorter.
+	minute = time.Minute
+	// minMinute is how short the minutes may be made.
+	minMinute = time.Second
 	// grace is how long after its end a minute is counted: what a collector ships
 	// at once is there by then.
 	grace = 10 * time.Second
@@ -36,6 +38,22 @@ const (
 	// errorEvery is how seldom errors are logged.
 	errorEvery = 5 * time.Minute
 )
+
+// clock is the constants above, divided for trials.
+type clock struct {
+	minute, grace, late, remembered time.Duration
+	// scale makes the lines of a minute those of a whole one.
+	scale float64
+}
+
+// newClock divides all by speed, as far as minutes may be divided.
+func newClock(speed int) clock {
+	by := min(time.Duration(max(speed, 1)), minute/minMinute)
+	return clock{
+		minute: (minute / by).Round(time.Millisecond), grace: grace / by, late: late / by, remembered: remembered / by,
+		scale: float64(by),
+	}
+}
 
 // Query is what to count: the lines that Of selects with From <= time < To.
 type Query struct {
@@ -71,7 +89,10 @@ type Lines interface {
 type Options struct {
 	Lines Lines
 	// Store takes the series.
-	Store      storage.Appendable
+	Store storage.Appendable
+	// Speed makes minutes, and how long we wait for lines, so many times shorter,
+	// for trials of rules; values are still lines a minute. 0 is 1.
+	Speed      int
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -82,6 +103,7 @@ type Evaluator struct {
 	store   storage.Appendable
 	log     *slog.Logger
 	metrics *metrics
+	clock   clock
 
 	mu      sync.Mutex
 	counted []*series // by definition
@@ -113,7 +135,7 @@ func New(o Options) (*Evaluator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("metrics of log series: %w", err)
 	}
-	return &Evaluator{lines: o.Lines, store: o.Store, log: o.Logger, metrics: m}, nil
+	return &Evaluator{lines: o.Lines, store: o.Store, log: o.Logger, metrics: m, clock: newClock(o.Speed)}, nil
 }
 
 // Set replaces the definitions. The series of those that stay the same go on.
@@ -137,8 +159,8 @@ func (e *Evaluator) Set(definitions []Definition) {
 func (e *Evaluator) Run(ctx context.Context) error {
 	defer e.metrics.set.Unregister()
 	for {
-		end := time.Now().Add(-grace).Truncate(interval).Add(interval)
-		wait := time.NewTimer(time.Until(end.Add(grace)))
+		end := time.Now().Add(-e.clock.grace).Truncate(e.clock.minute).Add(e.clock.minute)
+		wait := time.NewTimer(time.Until(end.Add(e.clock.grace)))
 		select {
 		case <-ctx.Done():
 			wait.Stop()
@@ -155,10 +177,10 @@ func (e *Evaluator) Evaluate(ctx context.Context, end time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	begun := time.Now()
-	q := Query{From: end.Add(-interval), To: end, Before: e.lines.Position(), Since: e.since}
+	q := Query{From: end.Add(-e.clock.minute), To: end, Before: e.lines.Position(), Since: e.since}
 	q.LateFrom = q.From
 	if e.since != 0 {
-		q.LateFrom = q.From.Add(-late)
+		q.LateFrom = q.From.Add(-e.clock.late)
 	}
 	app := e.store.Appender(ctx)
 	for _, s := range e.counted {
@@ -198,8 +220,8 @@ func (e *Evaluator) count(ctx context.Context, s *series, q Query, app storage.A
 	counts := s.update(groups, q.To, e.metrics.dropped)
 	var errs []error
 	for key, g := range s.groups {
-		v := float64(counts[key])
-		if q.To.Sub(g.seen) >= remembered && len(s.of.By) > 0 {
+		v := float64(counts[key]) * e.clock.scale
+		if q.To.Sub(g.seen) >= e.clock.remembered && len(s.of.By) > 0 {
 			v = math.Float64frombits(value.StaleNaN)
 			delete(s.groups, key)
 		}

@@ -78,6 +78,21 @@ func TestEachMinuteIsCountedOnceAndLateLinesWithTheNext(t *testing.T) {
 	require.Equal(t, noon.Add(time.Minute).UnixMilli(), to.at)
 }
 
+func TestFasterMinutesCountLinesAMinute(t *testing.T) {
+	from, to := &lines{position: 7, groups: map[string][]Group{"all": {{nil, 3}}}}, &written{}
+	e, err := New(Options{Lines: from, Store: to, Speed: 20})
+	require.NoError(t, err)
+	e.Set([]Definition{{Record: "all"}})
+	noon := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	e.Evaluate(t.Context(), noon)
+	e.Evaluate(t.Context(), noon.Add(3*time.Second))
+	require.Equal(t, []time.Time{noon.Add(-15 * time.Second), noon, noon.Add(3 * time.Second)},
+		[]time.Time{from.asked[1].LateFrom, from.asked[1].From, from.asked[1].To})
+	require.Equal(t, map[string]float64{`{__name__="all"}`: 60}, to.committed)
+	require.Equal(t, newClock(60), newClock(1000), "no minute is shorter than a second")
+	require.Equal(t, clock{minute, grace, late, remembered, 1}, newClock(0))
+}
+
 func TestGroupsWithoutLinesAreZeroAndEndAfterAWhile(t *testing.T) {
 	from, to := &lines{groups: map[string][]Group{"by:pod": {{[]string{"web-1"}, 3}, {[]string{""}, 1}}}}, &written{}
 	e, err := New(Options{Lines: from, Store: to})

@@ -40,7 +40,7 @@ func containerRules() []Rule {
 			Name: "ContainerOOMKilled", Of: aContainer, Says: "was killed because it reached its memory limit",
 			Why: "What it worked on is lost, and it will happen again until it needs less or is given more.",
 			Expr: onNode(`max by (namespace, pod, container) (increase(kube_pod_container_status_restarts_total[10m]) > 0 and on (namespace, pod, container) kube_pod_container_status_last_terminated_reason{reason="OOMKilled"} == 1)`+
-				` or max by (namespace, pod, container) (kube_pod_container_status_terminated_reason{reason="OOMKilled"} == 1 and on (namespace, pod) time() - kube_pod_completion_time < 600)`) +
+				` or max by (namespace, pod, container) (kube_pod_container_status_terminated_reason{reason="OOMKilled"} == 1 and on (namespace, pod) time() - kube_pod_completion_time < 10m)`) +
 				` or ((` + perContainer(`increase(container_oom_events_total{$}[10m])`) + `) > 0 unless on (namespace, pod, container) kube_pod_container_status_last_terminated_reason{reason="OOMKilled"} == 1)`,
 			KeepFiringFor: 10 * time.Minute, Severity: Warning,
 		},

@@ -59,7 +59,7 @@ func platformRules() []Rule {
 		{
 			Name: "CertificateExpiring", Of: itself, Says: "has a certificate ({{ $labels.certificate }}) that ends in {value}", Unit: catalog.Seconds,
 			Why:  "Certificates are renewed at two thirds of their life; this one was not.",
-			Expr: `min by (node, certificate) (lubberline_certificate_expiry_timestamp_seconds - time() >= 24 * 3600)`,
+			Expr: `min by (node, certificate) (lubberline_certificate_expiry_timestamp_seconds - time() >= 1d)`,
 			When: below(7 * 24 * 3600), For: time.Hour, Severity: Warning,
 		},
 		{

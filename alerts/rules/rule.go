@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/lubberline/lubberline/catalog"
 )
 
@@ -21,8 +23,9 @@ const (
 	None     Severity = "none"
 )
 
-// Condition compares the value of an expression with a threshold. The zero value
-// compares nothing: then whatever the expression returns is wrong.
+// Condition compares the value of an expression with a threshold in the rule's
+// unit. The zero value compares nothing: then whatever the expression returns is
+// wrong.
 type Condition struct {
 	Op        string // ">", ">=", "<" or "<="
 	Threshold float64
@@ -45,7 +48,8 @@ type Rule struct {
 	// Why says what follows from it, in a sentence or two.
 	Why string
 
-	// Expr is PromQL without the comparison of When.
+	// Expr is PromQL without the comparison of When. Spans of time in it are written
+	// as durations, "10m" and not 600.
 	Expr string
 	When Condition
 	// For is how long the condition must hold; KeepFiringFor how long the alert
@@ -90,7 +94,16 @@ func (r *Rule) Query() string {
 	if setOperator.MatchString(expr) { // binds weaker than a comparison
 		expr = "(" + expr + ")"
 	}
-	return expr + " " + r.When.Op + " " + strconv.FormatFloat(r.When.Threshold, 'f', -1, 64)
+	return expr + " " + r.When.Op + " " + r.threshold()
+}
+
+// threshold is a duration where the rule's unit is seconds: so a trial at a higher
+// speed knows it from other numbers.
+func (r *Rule) threshold() string {
+	if r.Unit == catalog.Seconds {
+		return model.Duration(r.When.Threshold * float64(time.Second)).String()
+	}
+	return strconv.FormatFloat(r.When.Threshold, 'f', -1, 64)
 }
 
 // Summary is the template of the line that names the thing and the value.
