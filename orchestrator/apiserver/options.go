@@ -31,6 +31,8 @@ type Options struct {
 	Hosts []string
 	// Store is used instead of an embedded one. Run closes it.
 	Store *store.Store
+	// StoreSize is how large the embedded one may become, in bytes; 0 is 2 GiB.
+	StoreSize int64
 	// Claims is where the servers of the store agree on addresses and ports of
 	// services; nil where there is only one.
 	Claims registry.Claims

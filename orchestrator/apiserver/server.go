@@ -104,7 +104,7 @@ func (s *Server) openStore(ctx context.Context) (err error) {
 		return nil
 	}
 	s.store, err = store.Open(ctx, store.Options{
-		Dir: filepath.Join(s.options.DataDir, "etcd"), Logger: s.log, Registerer: s.options.Registerer,
+		Dir: filepath.Join(s.options.DataDir, "etcd"), Quota: s.options.StoreSize, Logger: s.log, Registerer: s.options.Registerer,
 	})
 	if err == nil {
 		s.onClose(s.store.Close)

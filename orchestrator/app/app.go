@@ -150,7 +150,7 @@ func (a *App) buildServer(ctx context.Context) (err error) {
 	if a.cfg.Address != "" {
 		options.Join = a.joinable()
 	}
-	options.Store = a.store
+	options.Store, options.StoreSize = a.store, int64(a.cfg.StoreSize)
 	if a.cfg.Etcd != nil {
 		a.servers = newServers(a)
 		options.Servers, options.Claims, options.Names = a.servers, serviceClaims{a.records}, names{a.records}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lubberline/lubberline/config"
 	"github.com/lubberline/lubberline/orchestrator/apiserver/access"
 )
 
@@ -33,6 +34,8 @@ type Config struct {
 	// NodeGracePeriod is how long a node may be silent before it is taken for
 	// lost.
 	NodeGracePeriod time.Duration `yaml:"node_grace_period"`
+	// StoreSize is how large the embedded store may become; it refuses writes then.
+	StoreSize config.Size `yaml:"store_size"`
 	// Etcd is an external cluster, in place of the embedded store.
 	Etcd *EtcdConfig `yaml:"etcd"`
 	// Roles are given beside the built-in ones.
@@ -93,11 +96,15 @@ func DefaultConfig() Config {
 		DNS:     defaultDNS(),
 
 		NodeGracePeriod: 40 * time.Second,
+		StoreSize:       2 << 30,
 	}
 }
 
 // minNodeGracePeriod lets one report of a node be late.
 const minNodeGracePeriod = 20 * time.Second
+
+// minStoreSize has room for what every cluster has, and for objects of 3 MiB.
+const minStoreSize config.Size = 32 << 20
 
 // maxInterfaceName is the longest name of a network interface.
 const maxInterfaceName = 15
@@ -120,6 +127,9 @@ func (c *Config) Validate() error {
 	}
 	if c.NodeGracePeriod < minNodeGracePeriod {
 		fail("node_grace_period: %s: want at least %s, for nodes report every 10s", c.NodeGracePeriod, minNodeGracePeriod)
+	}
+	if c.StoreSize < minStoreSize {
+		fail("store_size: %s: want at least %s", c.StoreSize, minStoreSize)
 	}
 	if c.Runtime.MaxPods < 1 {
 		fail("runtime.max_pods: %d: want at least 1", c.Runtime.MaxPods)

@@ -5,7 +5,16 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/lubberline/lubberline/config"
 )
+
+func TestStoreSize(t *testing.T) {
+	c := DefaultConfig()
+	require.NoError(t, config.Decode([]byte("store_size: 4GiB"), &c))
+	require.EqualValues(t, 4<<30, c.StoreSize)
+	require.ErrorContains(t, config.Decode([]byte("store_size: 1MiB"), &c), "store_size: 1MiB: want at least 32MiB")
+}
 
 func TestLoadBalancerPool(t *testing.T) {
 	f := func(want string, pool ...netip.Prefix) {
