@@ -101,7 +101,6 @@ func (p *Proxy) write(ctx context.Context) bool {
 		return p.repair(ctx, "a change failed")
 	}
 	clear(p.changes)
-	p.generation++
 	p.metrics.transactions.WithLabelValues(resultOK).Inc()
 	p.metrics.duration.Observe(p.o.Clock.Since(started).Seconds())
 	return true

@@ -248,7 +248,9 @@ type writerTo struct {
 
 func (w writerTo) Write(b []byte) (int, error) { return w.c.WriteTo(b, w.to) }
 
-const answerTimeout = 500 * time.Millisecond
+// answerTimeout is for one who may wait in vain, loadTimeout for one of many on a
+// machine that is busy with them.
+const answerTimeout, loadTimeout = 500 * time.Millisecond, 10 * time.Second
 
 // dial opens a connection from the host.
 func (h *host) dial(network, address string) (net.Conn, error) {
@@ -273,8 +275,46 @@ func (h *host) ask(network, address string) (answer, error) {
 	return askOn(c, network)
 }
 
-func askOn(c net.Conn, network string) (answer, error) {
-	_ = c.SetDeadline(time.Now().Add(answerTimeout))
+// asks asks from the host again and again until ctx ends, and returns what went
+// wrong, which is also that one of the servers was never met.
+func (h *host) asks(ctx context.Context, address string, servers ...*host) (err error) {
+	met := map[string]bool{}
+	h.lab.onThread(h.ns, func() error {
+		for ctx.Err() == nil {
+			var one answer
+			if one, err = h.askHere(address); err != nil {
+				return nil
+			}
+			met[one.server] = true
+		}
+		return nil
+	})
+	for _, s := range servers {
+		if err == nil && !met[s.address] {
+			err = fmt.Errorf("%s never led to %s", address, s.address)
+		}
+	}
+	return err
+}
+
+// askHere asks from the network of this thread. The connection is reset in the
+// end: closing would take its port away for a minute.
+func (h *host) askHere(address string) (answer, error) {
+	c, err := net.DialTimeout("tcp4", address, loadTimeout)
+	if err != nil {
+		return answer{}, err
+	}
+	defer c.Close()
+	if err := c.(*net.TCPConn).SetLinger(0); err != nil {
+		return answer{}, err
+	}
+	return askWithin(c, "tcp4", loadTimeout)
+}
+
+func askOn(c net.Conn, network string) (answer, error) { return askWithin(c, network, answerTimeout) }
+
+func askWithin(c net.Conn, network string, timeout time.Duration) (answer, error) {
+	_ = c.SetDeadline(time.Now().Add(timeout))
 	if network == "udp4" {
 		if _, err := c.Write([]byte("?")); err != nil {
 			return answer{}, err

@@ -71,9 +71,9 @@ type Proxy struct {
 	dirty   map[string]mark // services that have changed
 	changed chan struct{}   // dirty is not empty; one slot
 
-	broken     bool   // the last repair failed
-	generation uint32 // of the kernel's rules after our last change
-	ready      chan struct{}
+	broken bool    // the last repair failed
+	others *uint32 // the kernel's generation without our transactions, at the last repair
+	ready  chan struct{}
 }
 
 // mark is when a service was seen to change, and when what caused it did, zero

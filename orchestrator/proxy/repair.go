@@ -12,7 +12,7 @@ const retryAfter = time.Second
 
 // repair compares the kernel's table with what is wanted and sets it right.
 func (p *Proxy) repair(ctx context.Context, why string) bool {
-	generation, known := kernelGeneration(p.o.Table == nil)
+	others := p.othersGeneration()
 	bounded, cancel := context.WithTimeout(ctx, transactionBound)
 	defer cancel()
 	repaired, anew, err := p.rules.Repair(bounded, p.wanted)
@@ -26,12 +26,8 @@ func (p *Proxy) repair(ctx context.Context, why string) bool {
 		return false
 	}
 	clear(p.changes)
-	p.generation = 0
-	if known {
-		p.generation = generation
-	}
+	p.others = others
 	if repaired > 0 {
-		p.generation++
 		p.metrics.transactions.WithLabelValues(resultOK).Inc()
 	}
 	p.tellRepaired(why, repaired, anew)
@@ -76,11 +72,23 @@ func (p *Proxy) repairUntilDone(ctx context.Context) error {
 	return nil
 }
 
-// foreignChange says whether somebody else may have changed the kernel's rules,
-// in whatever table, since we did.
-func (p *Proxy) foreignChange() bool {
+// othersGeneration is the kernel's generation of rules without our own
+// transactions, nil where it is not known: it moves with every change, in
+// whatever table, that somebody else makes.
+func (p *Proxy) othersGeneration() *uint32 {
 	generation, known := kernelGeneration(p.o.Table == nil)
-	return !known || generation != p.generation
+	if !known {
+		return nil
+	}
+	generation -= p.rules.Transactions()
+	return &generation
+}
+
+// foreignChange says whether somebody else may have changed the kernel's rules
+// since the last repair.
+func (p *Proxy) foreignChange() bool {
+	now := p.othersGeneration()
+	return now == nil || p.others == nil || *now != *p.others
 }
 
 // isGone says whether somebody has deleted the whole table.
@@ -89,11 +97,7 @@ func (p *Proxy) isGone() bool {
 }
 
 func (p *Proxy) removeUnused(ctx context.Context) {
-	removed, err := p.rules.RemoveUnused(ctx)
-	if err != nil {
+	if err := p.rules.RemoveUnused(ctx); err != nil {
 		p.log.Warn("unused chains stay until they are removed later", "error", err)
-	}
-	if removed {
-		p.generation++
 	}
 }

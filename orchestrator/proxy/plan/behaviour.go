@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,7 +23,7 @@ func (sp *servicePort) addInternal(address netip.Addr, number uint16) {
 	if len(endpoints) > 0 {
 		name, pick := sp.pick(serviceSpace, endpoints, sp.localInternally(), false)
 		outsiders := fmt.Sprintf("ip saddr != %s %s", sp.f.Pods, masquerade)
-		verdict = "goto " + sp.p.chain(sp.prefix(serviceSpace)+"cluster-"+name, []string{outsiders, pick})
+		verdict = "goto " + sp.p.chain(sp.prefix(serviceSpace)+"cluster-"+name, append([]string{outsiders}, pick...))
 		sp.addEndpoints(serviceSpace, address, number, endpoints, false)
 	}
 	sp.addFrontend(serviceSpace, address, number, verdict)
@@ -57,16 +58,16 @@ func (sp *servicePort) external(space keyspace, sources []netip.Prefix) (string,
 	suffix, rules := limit(sources)
 	name, pick := sp.pick(space, sp.cluster, false, false)
 	if !sp.localExternally() {
-		return "external-" + name + suffix, append(rules, masquerade, pick)
+		return "external-" + name + suffix, append(append(rules, masquerade), pick...)
 	}
-	here, pickHere := "0", drop
+	here, pickHere := "0", []string{drop}
 	if len(sp.local) > 0 {
 		here, pickHere = sp.pick(space, sp.local, true, true)
 	}
-	return "local-" + name + "-" + here + suffix, append(rules,
-		fmt.Sprintf("ip saddr %s %s", sp.f.Pods, pick),
-		"fib saddr type local "+masquerade,
-		"fib saddr type local "+pick,
+	const self = "fib saddr type local"
+	return "local-" + name + "-" + here + suffix, slices.Concat(rules,
+		when("ip saddr "+sp.f.Pods.String(), pick),
+		when(self, append([]string{masquerade}, pick...)),
 		pickHere)
 }
 
@@ -84,13 +85,13 @@ func limit(sources []netip.Prefix) (suffix string, rules []string) {
 	return "-from-" + Digest(text), []string{fmt.Sprintf("ip saddr != { %s } fib saddr type != local drop", text)}
 }
 
-// pick is the statement that sends a packet to one of the endpoints, and a name
-// for it that others which do the same share. second says that they are in the
-// map of this machine's endpoints.
-func (sp *servicePort) pick(space keyspace, endpoints []netip.AddrPort, local, second bool) (name, statement string) {
+// pick are the rules that send a packet to one of the endpoints, and a name for
+// them that others which do the same share. second says that they are in the map
+// of this machine's endpoints.
+func (sp *servicePort) pick(space keyspace, endpoints []netip.AddrPort, local, second bool) (name string, rules []string) {
 	if sp.sticky != nil {
 		chain := sp.sticky.chain(endpoints, local)
-		return strings.TrimPrefix(chain, stickyPrefix), "goto " + chain
+		return strings.TrimPrefix(chain, stickyPrefix), []string{"goto " + chain}
 	}
 	return strconv.Itoa(len(endpoints)), space.choose(sp.protocol, len(endpoints), second)
 }

@@ -63,9 +63,25 @@ func (s keyspace) choice(protocol string, n int) string {
 	return fmt.Sprintf("%s%s dport . numgen random mod %d", s.address, protocol, n)
 }
 
-// choose is the statement that sends a packet to one of n endpoints.
-func (s keyspace) choose(protocol string, n int, local bool) string {
-	return fmt.Sprintf("dnat ip to %s map @%s", s.choice(protocol, n), s.endpoints(protocol, local))
+// choose are the rules that send a packet to one of n endpoints. It may come in
+// the moment of a change, find the service as it was and its endpoints as they
+// are: the one chosen may be gone then, and the first takes its place. A packet
+// must never pass as it is, since the kernel would treat the rest of the
+// connection likewise: it is dropped, and the client sends it again.
+func (s keyspace) choose(protocol string, n int, local bool) []string {
+	to := func(n int) string {
+		return fmt.Sprintf("dnat ip to %s map @%s", s.choice(protocol, n), s.endpoints(protocol, local))
+	}
+	return []string{to(n), to(1), drop}
+}
+
+// when are the rules for the packets that the condition holds for.
+func when(condition string, rules []string) []string {
+	all := make([]string, len(rules))
+	for i, rule := range rules {
+		all[i] = condition + " " + rule
+	}
+	return all
 }
 
 // MapSpec is a map of the table.
@@ -99,15 +115,20 @@ func (f Facts) Chains() []ChainSpec {
 	return []ChainSpec{
 		// A connection that has nobody ends here, before any other hook sees it.
 		{Name: ChainRefuse, Rules: []string{"meta l4proto tcp reject with tcp reset", "reject"}},
-		{Name: "dispatch", Rules: []string{
-			serviceSpace.fields + " vmap @" + MapServices,
-			"fib daddr type local ip daddr != 127.0.0.0/8 " + nodePortSpace.fields + " vmap @" + MapNodePorts,
-			fmt.Sprintf("ip daddr %s %s", f.Services, refuse),
-		}},
+		{Name: "dispatch", Rules: f.dispatch()},
 		{Name: "prerouting", Base: &Hook{"nat", "prerouting", "dstnat"}, Rules: []string{"jump dispatch"}},
 		{Name: "output", Base: &Hook{"nat", "output", "dstnat"}, Rules: []string{"jump dispatch"}},
 		{Name: "postrouting", Base: &Hook{"nat", "postrouting", "srcnat"}, Rules: f.postrouting()},
 	}
+}
+
+// dispatch finds the service of a packet. It looks twice: before Linux 6.17 a
+// look-up in the moment in which an element is replaced may find neither.
+func (f Facts) dispatch() []string {
+	service := serviceSpace.fields + " vmap @" + MapServices
+	nodePort := "fib daddr type local ip daddr != 127.0.0.0/8 " + nodePortSpace.fields + " vmap @" + MapNodePorts
+	here := fmt.Sprintf("ip daddr %s ", f.Services)
+	return []string{service, nodePort, nodePort, here + service, here + refuse}
 }
 
 // postrouting gives connections this machine's address where the answer would

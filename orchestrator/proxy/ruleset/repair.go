@@ -46,7 +46,7 @@ func (r *Ruleset) build(ctx context.Context, w *plan.Wanted) error {
 		changes[i] = nil
 	}
 	r.write(tx, changes, w)
-	if err := r.nft.Run(ctx, tx); err != nil {
+	if err := r.run(ctx, tx); err != nil {
 		return fmt.Errorf("make the table of services: %w", err)
 	}
 	return nil

@@ -26,6 +26,8 @@ type Ruleset struct {
 	// transaction after the one that took the last reference: some kernels see
 	// the chain as used until then.
 	unused map[string]struct{}
+	// taken counts the transactions that the kernel has taken.
+	taken uint32
 }
 
 // New makes nothing yet: Repair does.
@@ -43,17 +45,49 @@ func Open(table string) (knftables.Interface, error) {
 	return nft, nil
 }
 
-// Apply changes the items to what is wanted, all at once. The kernel must hold
-// the values that changes tell.
+// Transactions counts those that the kernel has taken: each makes a generation
+// of its rules.
+func (r *Ruleset) Transactions() uint32 { return r.taken }
+
+// Apply changes the items to what is wanted. The kernel must hold the values
+// that changes tell.
+//
+// What is new and others lead to is made before these do, in a transaction of its
+// own: a packet that began under the rules from before sees what a changed
+// element leads to, but a chain of the same transaction would be empty for it.
 func (r *Ruleset) Apply(ctx context.Context, changes plan.Changes, w *plan.Wanted) error {
-	tx := r.nft.NewTransaction()
-	r.write(tx, changes, w)
+	made, rest := split(changes)
+	for _, part := range []plan.Changes{made, rest} {
+		tx := r.nft.NewTransaction()
+		r.write(tx, part, w)
+		if err := r.run(ctx, tx); err != nil {
+			return fmt.Errorf("change %d items: %w", len(part), err)
+		}
+	}
+	return nil
+}
+
+// split parts the new chains and sets from the other changes.
+func split(changes plan.Changes) (made, rest plan.Changes) {
+	made, rest = plan.Changes{}, make(plan.Changes, len(changes))
+	for i, before := range changes {
+		if before == nil && (i.Kind == plan.Chain || i.Kind == plan.AffinitySet) {
+			made[i] = before
+		} else {
+			rest[i] = before
+		}
+	}
+	return made, rest
+}
+
+func (r *Ruleset) run(ctx context.Context, tx *knftables.Transaction) error {
 	if tx.NumOperations() == 0 {
 		return nil
 	}
 	if err := r.nft.Run(ctx, tx); err != nil {
-		return fmt.Errorf("change %d items: %w", len(changes), err)
+		return err
 	}
+	r.taken++
 	return nil
 }
 
@@ -151,21 +185,17 @@ func element(i plan.Item, value *string) *knftables.Element {
 
 const separator = " . "
 
-// RemoveUnused removes chains that nothing refers to any more, and says whether
-// there were any.
-func (r *Ruleset) RemoveUnused(ctx context.Context) (bool, error) {
-	if len(r.unused) == 0 {
-		return false, nil
-	}
+// RemoveUnused removes chains that nothing refers to any more.
+func (r *Ruleset) RemoveUnused(ctx context.Context) error {
 	tx := r.nft.NewTransaction()
 	for name := range r.unused {
 		tx.Delete(&knftables.Chain{Name: name})
 	}
 	clear(r.unused) // what cannot be removed is found by the next repair
-	if err := r.nft.Run(ctx, tx); err != nil {
-		return false, fmt.Errorf("remove unused chains: %w", err)
+	if err := r.run(ctx, tx); err != nil {
+		return fmt.Errorf("remove unused chains: %w", err)
 	}
-	return true, nil
+	return nil
 }
 
 // Remove takes the whole table away; that there is none is no error.

@@ -142,7 +142,7 @@ func TestRepairs(t *testing.T) {
 			require.NoError(t, fake.Run(t.Context(), tx))
 			repaired, _, err := r.Repair(t.Context(), w)
 			require.NoError(t, err)
-			_, err = r.RemoveUnused(t.Context())
+			err = r.RemoveUnused(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, whole, fake.Dump())
 			require.Equal(t, name == "nothing", repaired == 0)
@@ -154,6 +154,22 @@ func replace(tx *knftables.Transaction, name, key, value string) {
 	i := plan.Item{Kind: plan.MapElement, Name: name, Key: key}
 	tx.Delete(element(i, &value))
 	tx.Add(element(i, &value))
+}
+
+// TestWhatOthersLeadToIsMadeBefore: the transaction that leads packets to a chain
+// is after the one that makes it.
+func TestWhatOthersLeadToIsMadeBefore(t *testing.T) {
+	fake := knftables.NewFake(knftables.IPv4Family, plan.TableName)
+	w, r := plan.NewWanted(), New(fake, facts)
+	_, _, err := r.Repair(t.Context(), w)
+	require.NoError(t, err)
+	changes := plan.Changes{}
+	w.Set("default/a", facts.Of(service("a", "10.96.0.5", sticky), []*discoveryv1.EndpointSlice{slice("10.244.0.5")}), changes)
+	require.NoError(t, r.Apply(t.Context(), changes, w))
+	require.EqualValues(t, 3, r.Transactions())
+	last := fake.LastTransaction.String()
+	require.Contains(t, last, "add element")
+	require.NotContains(t, last, "add rule")
 }
 
 // TestSimulation changes random services and endpoints one by one. After every
@@ -190,7 +206,7 @@ func simulate(t *testing.T, random *rand.Rand) {
 		}
 		require.NoError(t, r.Apply(t.Context(), changes, w), "step %d", step)
 		if random.IntN(5) == 0 {
-			_, err := r.RemoveUnused(t.Context())
+			err := r.RemoveUnused(t.Context())
 			require.NoError(t, err)
 		}
 		have, err := r.read(t.Context())
