@@ -111,14 +111,25 @@ node_nf_conntrack_entries_limit{node="n2"} 100x40`,
 		"NodeNetworkErrors", `
 node_network_receive_errs_total{device="eth0",node="n1"} 0+60x60
 node_network_transmit_errs_total{device="eth0",node="n1"} 0x60
-node_network_receive_packets_total{device="eth0",node="n1"} 0+600x60
-node_network_transmit_packets_total{device="eth0",node="n1"} 0+600x60
+node_network_receive_packets_total{device="eth0",node="n1"} 0+570x60
+node_network_transmit_packets_total{device="eth0",node="n1"} 0+570x60
 node_network_receive_errs_total{device="eth1",node="n1"} 0x60
 node_network_transmit_errs_total{device="eth1",node="n1"} 0x60
 node_network_receive_packets_total{device="eth1",node="n1"} 0+600x60
-node_network_transmit_packets_total{device="eth1",node="n1"} 0+600x60`,
+node_network_transmit_packets_total{device="eth1",node="n1"} 0+600x60
+node_network_receive_errs_total{device="eth2",node="n1"} 0x60
+node_network_transmit_errs_total{device="eth2",node="n1"} 0+60x60
+node_network_receive_packets_total{device="eth2",node="n1"} 0x60
+node_network_transmit_packets_total{device="eth2",node="n1"} 0x60
+node_network_receive_errs_total{device="idle",node="n1"} 0x60
+node_network_transmit_errs_total{device="idle",node="n1"} 0x60
+node_network_receive_packets_total{device="idle",node="n1"} 0x60
+node_network_transmit_packets_total{device="idle",node="n1"} 0x60`,
 		"30m", "31m", "",
-		one(`{node="n1",device="eth0"}`, "Node n1 loses 5% of the packets of eth0 to errors"),
+		[]expected{
+			{`{node="n1",device="eth0"}`, "Node n1 loses 5% of the packets of eth0 to errors"},
+			{`{node="n1",device="eth2"}`, "Node n1 loses 100% of the packets of eth2 to errors"},
+		},
 	},
 	{
 		"NodeDiskAlmostFull", `

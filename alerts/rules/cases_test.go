@@ -193,13 +193,20 @@ $I`,
 		"PodNetworkErrors", `
 container_network_receive_errors_total{interface="eth0",$P,node="n1"} 0+60x40
 container_network_transmit_errors_total{interface="eth0",$P,node="n1"} 0x40
-container_network_receive_packets_total{interface="eth0",$P,node="n1"} 0+600x40
-container_network_transmit_packets_total{interface="eth0",$P,node="n1"} 0+600x40
+container_network_receive_packets_total{interface="eth0",$P,node="n1"} 0+570x40
+container_network_transmit_packets_total{interface="eth0",$P,node="n1"} 0+570x40
 container_network_receive_errors_total{interface="eth0",namespace="shop",pod="web-2",node="n1"} 0+1x40
 container_network_transmit_errors_total{interface="eth0",namespace="shop",pod="web-2",node="n1"} 0x40
 container_network_receive_packets_total{interface="eth0",namespace="shop",pod="web-2",node="n1"} 0+600x40
-container_network_transmit_packets_total{interface="eth0",namespace="shop",pod="web-2",node="n1"} 0+600x40`,
+container_network_transmit_packets_total{interface="eth0",namespace="shop",pod="web-2",node="n1"} 0+600x40
+container_network_receive_errors_total{interface="eth0",namespace="shop",pod="web-3",node="n1"} 0+60x40
+container_network_transmit_errors_total{interface="eth0",namespace="shop",pod="web-3",node="n1"} 0x40
+container_network_receive_packets_total{interface="eth0",namespace="shop",pod="web-3",node="n1"} 0x40
+container_network_transmit_packets_total{interface="eth0",namespace="shop",pod="web-3",node="n1"} 0x40`,
 		"15m", "16m", "",
-		one(aPodOf, "Pod shop/web-1 on n1 loses 5% of its packets to errors"),
+		[]expected{
+			{aPodOf, "Pod shop/web-1 on n1 loses 5% of its packets to errors"},
+			{`{node="n1",namespace="shop",pod="web-3"}`, "Pod shop/web-3 on n1 loses 100% of its packets to errors"},
+		},
 	},
 }

@@ -30,3 +30,9 @@ const live = `on (namespace, pod) (kube_pod_status_phase{phase=~"Pending|Running
 
 // onDisk selects filesystems that hold data.
 const onDisk = `fstype!~"tmpfs|devtmpfs|ramfs|squashfs|iso9660|overlay"`
+
+// lostOf is the share of packets that are errors: the kernel does not count those
+// among the packets, of which there may be no other.
+func lostOf(errors, packets string) string {
+	return "(" + errors + ") / (" + packets + " + " + errors + " > 0)"
+}

@@ -91,8 +91,8 @@ func nodeLoadRules() []Rule {
 		{
 			Name: "NodeNetworkErrors", Of: aNode, Says: "loses {value} of the packets of {{ $labels.device }} to errors", Unit: catalog.Ratio,
 			Why: "A cable, a card or its driver fails.",
-			Expr: `max by (node, device) ((rate(node_network_receive_errs_total[5m]) + rate(node_network_transmit_errs_total[5m]))` +
-				` / (rate(node_network_receive_packets_total[5m]) + rate(node_network_transmit_packets_total[5m]) > 0))`,
+			Expr: `max by (node, device) (` + lostOf("rate(node_network_receive_errs_total[5m]) + rate(node_network_transmit_errs_total[5m])",
+				"rate(node_network_receive_packets_total[5m]) + rate(node_network_transmit_packets_total[5m])") + `)`,
 			When: above(0.01), For: 30 * time.Minute, Severity: Warning,
 		},
 	}

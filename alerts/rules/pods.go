@@ -37,8 +37,8 @@ func podRules() []Rule {
 		{
 			Name: "PodNetworkErrors", Of: aPod, Says: "loses {value} of its packets to errors", Unit: catalog.Ratio,
 			Why: "Connections of the pod stall and are retried.",
-			Expr: `max by (node, namespace, pod) ((rate(container_network_receive_errors_total{pod!=""}[5m]) + rate(container_network_transmit_errors_total{pod!=""}[5m]))` +
-				` / (rate(container_network_receive_packets_total{pod!=""}[5m]) + rate(container_network_transmit_packets_total{pod!=""}[5m]) > 0))`,
+			Expr: `max by (node, namespace, pod) (` + lostOf(`rate(container_network_receive_errors_total{pod!=""}[5m]) + rate(container_network_transmit_errors_total{pod!=""}[5m])`,
+				`rate(container_network_receive_packets_total{pod!=""}[5m]) + rate(container_network_transmit_packets_total{pod!=""}[5m])`) + `)`,
 			When: above(0.01), For: 15 * time.Minute, Severity: Warning,
 			Heapster: figure(catalog.Pod, "network/rx_errors_rate").when(above(1)).says("has {value} receive errors a second", catalog.None),
 		},
