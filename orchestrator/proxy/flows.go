@@ -6,16 +6,20 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lubberline/lubberline/orchestrator/proxy/plan"
 )
 
-// flows removes what the kernel remembers of UDP flows to endpoints that are
-// gone: their clients would go on sending there, since no connection ends.
+// flows removes what the kernel remembers of flows to endpoints that are gone.
+// Clients of UDP would go on sending there, since no connection ends; those of
+// TCP whose first packet was not answered send it again, and then it goes to an
+// endpoint that is there.
 type flows struct {
 	addresses func() []netip.Addr
 	log       *slog.Logger
@@ -36,25 +40,30 @@ func newFlows(addresses func() []netip.Addr, log *slog.Logger, m *metrics) *flow
 	}
 }
 
-// changed notes the frontends whose endpoints differ. Both plans may be nil.
+// changed notes the frontends that have lost endpoints. Both plans may be nil.
 func (f *flows) changed(before, now *plan.Plan) {
-	if before != nil {
-		for frontend := range before.Connectionless {
-			f.changing[frontend] = nil
-		}
+	if before == nil {
+		before = &plan.Plan{}
 	}
 	if now == nil {
-		return
+		now = &plan.Plan{}
 	}
-	for frontend, endpoints := range now.Connectionless {
-		if before != nil {
-			if had, known := before.Connectionless[frontend]; known && slices.Equal(had, endpoints) {
-				delete(f.changing, frontend)
-				continue
-			}
+	for frontend := range before.Flows {
+		f.changing[frontend] = nil
+	}
+	for frontend, endpoints := range now.Flows {
+		had, known := before.Flows[frontend]
+		if known && !lost(had, endpoints) {
+			delete(f.changing, frontend)
+			continue
 		}
 		f.changing[frontend] = endpoints
 	}
+}
+
+// lost says whether some that were there are not any more.
+func lost(before, now []netip.AddrPort) bool {
+	return slices.ContainsFunc(before, func(e netip.AddrPort) bool { return !slices.Contains(now, e) })
 }
 
 // settle has the noted flows removed, now that the kernel makes no new ones.
@@ -74,6 +83,10 @@ func (f *flows) settle() {
 	}
 }
 
+// flowsPause is how many times as long as the last removal nothing is removed:
+// the kernel's list of flows may be long.
+const flowsPause = 9
+
 // run removes flows beside the changes: a machine with many flows takes a while.
 func (f *flows) run(ctx context.Context) {
 	for {
@@ -86,10 +99,15 @@ func (f *flows) run(ctx context.Context) {
 		stale := &staleFlows{frontends: f.pending, local: f.addresses()}
 		f.pending = map[plan.Frontend][]netip.AddrPort{}
 		f.mu.Unlock()
+		started := time.Now()
 		removed, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, stale)
 		f.metrics.flows.Add(float64(removed))
 		if err != nil {
 			f.log.Warn("stale flows cannot be removed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(flowsPause * time.Since(started)):
 		}
 	}
 }
@@ -102,7 +120,8 @@ type staleFlows struct {
 
 // MatchConntrackFlow implements netlink.CustomConntrackFilter.
 func (s *staleFlows) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
-	if flow.Forward.Protocol != unix.IPPROTO_UDP {
+	protocol, ok := stale(flow)
+	if !ok {
 		return false
 	}
 	to, ok := netip.AddrFromSlice(flow.Forward.DstIP.To4())
@@ -110,9 +129,22 @@ func (s *staleFlows) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 	if !ok || !valid {
 		return false
 	}
-	endpoints, known := s.frontends[plan.Frontend{Address: to, Protocol: corev1.ProtocolUDP, Port: flow.Forward.DstPort}]
+	endpoints, known := s.frontends[plan.Frontend{Address: to, Protocol: protocol, Port: flow.Forward.DstPort}]
 	if !known && slices.Contains(s.local, to) {
-		endpoints, known = s.frontends[plan.Frontend{Protocol: corev1.ProtocolUDP, Port: flow.Forward.DstPort}]
+		endpoints, known = s.frontends[plan.Frontend{Protocol: protocol, Port: flow.Forward.DstPort}]
 	}
 	return known && !slices.Contains(endpoints, netip.AddrPortFrom(from, flow.Reverse.SrcPort))
+}
+
+// stale says whether a flow is of a kind that may be removed: connections end by
+// themselves, once they were made.
+func stale(flow *netlink.ConntrackFlow) (protocol corev1.Protocol, may bool) {
+	switch flow.Forward.Protocol {
+	case unix.IPPROTO_UDP:
+		return corev1.ProtocolUDP, true
+	case unix.IPPROTO_TCP:
+		tcp, known := flow.ProtoInfo.(*netlink.ProtoInfoTCP)
+		return corev1.ProtocolTCP, known && tcp.State == nl.TCP_CONNTRACK_SYN_SENT
+	}
+	return "", false
 }

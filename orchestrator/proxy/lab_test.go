@@ -275,12 +275,15 @@ func (h *host) ask(network, address string) (answer, error) {
 	return askOn(c, network)
 }
 
-// asks asks from the host again and again until ctx ends, and returns what went
+// asks asks from the host so many times, or until ctx ends, and returns what went
 // wrong, which is also that one of the servers was never met.
-func (h *host) asks(ctx context.Context, address string, servers ...*host) (err error) {
+func (h *host) asks(ctx context.Context, times int, address string, servers ...*host) (err error) {
 	met := map[string]bool{}
 	h.lab.onThread(h.ns, func() error {
-		for ctx.Err() == nil {
+		for range times {
+			if ctx.Err() != nil {
+				return nil
+			}
 			var one answer
 			if one, err = h.askHere(address); err != nil {
 				return nil

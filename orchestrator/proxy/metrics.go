@@ -45,7 +45,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		latency:     histogram("latency_seconds", "Time from seeing a service or its endpoints change to the kernel's having it."),
 		programming: histogram("network_programming_duration_seconds", "Time from a pod's or a service's change to the kernel's having it."),
 		repaired:    counter("repaired_items_total", "Items that the kernel held otherwise than they were left."),
-		flows:       counter("removed_flows_total", "Remembered UDP flows to endpoints that are gone."),
+		flows:       counter("removed_flows_total", "Remembered flows to endpoints that are gone: of UDP, and of TCP when nobody had answered."),
 	}
 	for _, result := range []string{resultOK, resultError} {
 		m.transactions.WithLabelValues(result)

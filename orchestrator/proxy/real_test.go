@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -15,7 +16,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	testclock "k8s.io/utils/clock/testing"
 
@@ -258,10 +261,10 @@ func TestRealEndpointsChange(t *testing.T) {
 		now, err := askOn(flow, "udp4")
 		return err == nil && now.server == b.address
 	})
+	_ = connection.SetDeadline(time.Now().Add(loadTimeout))
 	_, err = fmt.Fprint(connection, "still there?")
 	require.NoError(t, err)
 	echo := make([]byte, 12)
-	_ = connection.SetReadDeadline(time.Now().Add(answerTimeout))
 	_, err = io.ReadFull(connection, echo)
 	require.NoError(t, err, "connections stay")
 
@@ -273,6 +276,29 @@ func TestRealEndpointsChange(t *testing.T) {
 		_, err := client.ask("tcp4", "10.96.0.5:80")
 		return err == nil && len(client.servers("tcp4", "10.96.0.5:80")) == 2
 	})
+}
+
+// TestRealUnanswered: a client that waits for an endpoint which has vanished gets
+// to another one.
+func TestRealUnanswered(t *testing.T) {
+	l := newLab(t)
+	if l == nil {
+		return
+	}
+	mute, b, client := l.pod(), l.pod().serve(8080), l.pod()
+	l.onThread(mute.ns, func() error {
+		return exec.Command("nft", "add table ip mute; add chain ip mute input { type filter hook input priority 0; policy drop; }").Run()
+	})
+	c := newCluster(t, service("web", "10.96.0.5"), endpoints("web", mute.address))
+	l.running(c)
+	var waiting errgroup.Group
+	waiting.Go(func() error { return client.asks(t.Context(), 1, "10.96.0.5:80", b) })
+	eventually(t, "the client has asked", func() bool {
+		flows, err := netlink.ConntrackTableList(netlink.ConntrackTable, unix.AF_INET)
+		return err == nil && slices.ContainsFunc(flows, func(f *netlink.ConntrackFlow) bool { return f.Reverse.SrcIP.String() == mute.address })
+	})
+	c.put(endpoints("web", b.address))
+	require.NoError(t, waiting.Wait())
 }
 
 // TestRealNoneFails: endpoints come and go gracefully under a constant load, and
@@ -290,7 +316,7 @@ func TestRealNoneFails(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var clients errgroup.Group
 	for _, address := range []string{"10.96.0.5:80", "10.96.0.5:80", labNode + ":30080", labNode + ":30080"} {
-		clients.Go(func() error { return client.asks(ctx, address, a, b) })
+		clients.Go(func() error { return client.asks(ctx, math.MaxInt, address, a, b) })
 	}
 	for i := range 400 {
 		before, _ := kernelGeneration(true)

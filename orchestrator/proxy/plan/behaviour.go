@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 )
 
@@ -111,16 +110,7 @@ func endpointValue(e netip.AddrPort) string { return fmt.Sprintf("%s . %d", e.Ad
 
 func (sp *servicePort) addFrontend(space keyspace, address netip.Addr, number uint16, verdict string) {
 	sp.p.add(Item{MapElement, space.services, space.frontend(address, sp.protocol, number)}, verdict)
-	if protocolOf(sp.port) != corev1.ProtocolUDP {
-		return
-	}
-	var may []netip.AddrPort
-	for _, e := range sp.all {
-		if isServing(e) {
-			may = append(may, e.to)
-		}
-	}
-	sp.p.Connectionless[Frontend{address, corev1.ProtocolUDP, number}] = may
+	sp.p.Flows[Frontend{address, protocolOf(sp.port), number}] = sp.serving
 }
 
 // stickyPrefix begins the names of chains that remember clients, endpointPrefix

@@ -52,9 +52,9 @@ type Health struct {
 // Plan is what one service wants.
 type Plan struct {
 	Items map[Item]string
-	// Connectionless are the frontends whose flows the kernel remembers without a
-	// connection to end them, and the endpoints that may have such flows.
-	Connectionless map[Frontend][]netip.AddrPort
+	// Flows are, by frontend, the endpoints that the kernel may remember flows to:
+	// those that serve.
+	Flows map[Frontend][]netip.AddrPort
 	// Health is nil when nothing asks.
 	Health *Health
 	// Problems are what was left out and why, to be told to the service's owner.

@@ -194,7 +194,7 @@ func TestHealthOfBalancedServices(t *testing.T) {
 	require.Nil(t, facts.Of(web(nodePort, external), nil).Health)
 }
 
-func TestConnectionlessFrontends(t *testing.T) {
+func TestFlows(t *testing.T) {
 	s := web(nodePort, func(s *corev1.Service) { s.Spec.Ports[0].Protocol = corev1.ProtocolUDP })
 	sl := slice("10.0.0.1", "10.0.0.2 notready serving terminating", "10.0.0.3 notready")
 	sl.Ports[0].Protocol = ptr.To(corev1.ProtocolUDP)
@@ -203,7 +203,7 @@ func TestConnectionlessFrontends(t *testing.T) {
 	require.Equal(t, map[Frontend][]netip.AddrPort{
 		{Address: netip.MustParseAddr("10.96.0.5"), Protocol: corev1.ProtocolUDP, Port: 80}: may,
 		{Protocol: corev1.ProtocolUDP, Port: 30080}:                                         may,
-	}, p.Connectionless, "flows to those that still serve stay")
+	}, p.Flows, "flows to those that still serve stay")
 }
 
 // TestClashes: the older of two services has the address, whoever comes first.

@@ -18,7 +18,7 @@ import (
 // nothing.
 func (f Facts) Of(s *corev1.Service, endpoints []*discoveryv1.EndpointSlice) *Plan {
 	p := &Plan{
-		Items: map[Item]string{}, Connectionless: map[Frontend][]netip.AddrPort{},
+		Items: map[Item]string{}, Flows: map[Frontend][]netip.AddrPort{},
 		Precedence: s.CreationTimestamp.UTC().Format(time.RFC3339) + " " + s.Namespace + "/" + s.Name,
 	}
 	if !serves(s) {
@@ -120,6 +120,7 @@ type servicePort struct {
 
 	all            []endpoint
 	cluster, local []netip.AddrPort // usable ones
+	serving        []netip.AddrPort // also those that leave
 	sticky         *sticky          // nil without session affinity
 }
 
@@ -127,6 +128,11 @@ func (f Facts) port(p *Plan, s *corev1.Service, port *corev1.ServicePort, slices
 	sp := &servicePort{f: f, p: p, s: s, port: port, protocol: strings.ToLower(string(protocolOf(port)))}
 	sp.all = f.endpointsOf(p, port, slices)
 	sp.cluster, sp.local = usable(sp.all, anywhere), usable(sp.all, onHere)
+	for _, e := range sp.all {
+		if isServing(e) {
+			sp.serving = append(sp.serving, e.to)
+		}
+	}
 	if s.Spec.SessionAffinity == corev1.ServiceAffinityClientIP {
 		sp.sticky = sp.newSticky()
 	}
