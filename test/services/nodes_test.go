@@ -59,6 +59,27 @@ metadata: {name: alone}
 spec: {type: NodePort, externalTrafficPolicy: Local, selector: {app: alone}, ports: [{port: 80, targetPort: 8080, nodePort: %d}]}
 `
 
+// leaving is one more web server for each machine, which goes on serving for a
+// while when it is told to end.
+const leaving = `
+apiVersion: v1
+kind: ReplicationController
+metadata: {name: leaving}
+spec:
+  replicas: %d
+  selector: {app: web, leaves: soon}
+  template:
+    metadata: {labels: {app: web, leaves: soon}}
+    spec:
+      containers:
+      - name: main
+        image: "` + image + `"
+        command: [/pod]
+        args: [serve]
+        readinessProbe: {httpGet: {port: 8080}, periodSeconds: 1, timeoutSeconds: 5}
+        lifecycle: {preStop: {sleep: {seconds: %d}}}
+`
+
 // TestNodeCutOffUnderLoad: a machine's cable is pulled and plugged in again. What
 // is sent to its pod meanwhile waits in vain, a third of all, until the machine
 // has been silent for as long as it may be and its pod is taken out of the
@@ -79,8 +100,10 @@ func TestNodeCutOffUnderLoad(t *testing.T) {
 	}
 	addresses(machines)
 	localOnly(t, f)
+	url := "http://" + f.Kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
+	scaledDown(t, f, addresses, func() func() press.Outcome { return pressFrom(t, f.Hosts[0], program, url) })
 
-	end := pressFrom(t, f.Hosts[0], program, "http://"+f.Kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}"))
+	end := pressFrom(t, f.Hosts[0], program, url)
 	time.Sleep(settle)
 	cut := time.Now()
 	require.NoError(t, f.Hub.Cut("n3"))
@@ -101,6 +124,27 @@ func TestNodeCutOffUnderLoad(t *testing.T) {
 	require.NotEmpty(t, within)
 	sent := (noticed.Sub(cut) + seenSlack/10).Seconds() * press.Rate
 	require.Less(t, float64(len(within)), sent/machines*1.25, "more than the lost machine's share")
+}
+
+// scaledDown: pods of all machines come and end, and nobody fails who asks on one
+// of them.
+func scaledDown(t *testing.T, f *lab.Fleet, addresses func(int), begin func() func() press.Outcome) {
+	t.Helper()
+	f.Apply(fmt.Sprintf(leaving, machines, grace))
+	addresses(2 * machines)
+	for range 2 {
+		end := begin()
+		time.Sleep(settle)
+		f.Kubectl("scale", "rc/leaving", "--replicas=0")
+		f.Becomes("", "get", "pods", "-l", "leaves=soon", "-o", "name")
+		f.Kubectl("scale", "rc/leaving", fmt.Sprintf("--replicas=%d", machines))
+		addresses(2 * machines)
+		outcome := end()
+		t.Logf("pods of %d machines end and others begin: %s", machines, outcome)
+		require.Empty(t, outcome.Failures)
+	}
+	f.Kubectl("delete", "rc/leaving")
+	addresses(machines)
 }
 
 // localOnly: with the policy Local a machine serves who comes to it by its own
