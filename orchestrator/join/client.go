@@ -22,9 +22,6 @@ const (
 	callTime = 20 * time.Second
 	// maxAnswer bounds an answer, in bytes.
 	maxAnswer = 1 << 20
-	// maxSkew is how far the clocks of two machines may be apart: new
-	// certificates are good from 5 minutes before they were made.
-	maxSkew = 4 * time.Minute
 )
 
 // CheckURL reads the address of a control host, as "https://HOST:6443".
@@ -66,22 +63,6 @@ func fetchCA(ctx context.Context, server, hash string) ([]byte, error) {
 		return nil, fmt.Errorf("%s is not the control host that the token is of: its CA hash is %s, not %s", server, found, hash)
 	}
 	return body, checkClock(answer.Header.Get("Date"), time.Now())
-}
-
-// checkClock: certificates are good for a time that both sides must agree on.
-func checkClock(date string, now time.Time) error {
-	theirs, err := http.ParseTime(date)
-	if err != nil {
-		return nil //nolint:nilerr // not every server says what time it is
-	}
-	if ahead := now.Sub(theirs); ahead.Abs() > maxSkew {
-		direction := "ahead of"
-		if ahead < 0 {
-			direction = "behind"
-		}
-		return fmt.Errorf("this machine's clock is %s %s the control host's: set the clocks first", ahead.Abs().Round(time.Second), direction)
-	}
-	return nil
 }
 
 // ask returns the answer and its body.

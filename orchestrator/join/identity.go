@@ -65,6 +65,7 @@ type Identity struct {
 	o         Options
 	authority []byte
 	servers   *servers
+	clocks    *clockWatch
 
 	mu             sync.RWMutex
 	client, server *tls.Certificate
@@ -77,7 +78,7 @@ var ErrNone = errors.New("this machine is in no cluster")
 // Open reads the identity of a machine that has joined.
 func Open(o Options) (*Identity, error) {
 	o.complete()
-	i := &Identity{o: o}
+	i := &Identity{o: o, clocks: &clockWatch{clock: o.Clock, log: o.Logger}}
 	facts, err := os.ReadFile(i.path(fileFacts))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNone
@@ -121,7 +122,7 @@ func Join(ctx context.Context, o Options, server string, token Token, name, addr
 		return nil, errors.New("without the hash of the cluster's authority the control host cannot be verified: " +
 			"use the whole token, as `lubberline token create` prints it, or --ca-hash")
 	}
-	i := &Identity{o: o, Facts: Facts{Server: u.String(), Node: name}}
+	i := &Identity{o: o, Facts: Facts{Server: u.String(), Node: name}, clocks: &clockWatch{clock: o.Clock, log: o.Logger}}
 	if i.authority, err = fetchCA(ctx, i.Server, token.Hash); err != nil {
 		return nil, fmt.Errorf("join %s: %w", server, err)
 	}
@@ -266,13 +267,15 @@ func (i *Identity) ClientFile() string { return i.path(fileClient) }
 // ClientConfig is for clients of the API that act as the node. Its connections
 // are made anew when the certificate is.
 func (i *Identity) ClientConfig() *rest.Config {
-	return &rest.Config{
+	c := &rest.Config{
 		Host: i.Server, Dial: i.servers.dial, QPS: -1, UserAgent: nodeUser + i.Node, WarningHandler: rest.NoWarnings{},
 		TLSClientConfig: rest.TLSClientConfig{ServerName: serverName, CAFile: i.CAFile(), CertFile: i.ClientFile(), KeyFile: i.ClientFile()},
 		ContentConfig: rest.ContentConfig{
 			ContentType: "application/vnd.kubernetes.protobuf", AcceptContentTypes: "application/vnd.kubernetes.protobuf,application/json",
 		},
 	}
+	c.Wrap(i.clocks.wrap)
+	return c
 }
 
 // Run looks after the control hosts, and renews the certificates when a third of
