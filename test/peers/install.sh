@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a fresh Debian machine lacks for `make test`: Docker, its compose and containerd
 # and a static busybox for images, dig to ask for names, a JDK and Maven for Elasticsearch, a C
-# compiler for cgo. Does nothing where everything is there. Needs root for the
+# compiler for cgo, tools for disks in files. Does nothing where everything is there. Needs root for the
 # rest. InfluxDB 2.7 also wants cargo, which is not installed here; without it
 # 2.x is not tested.
 set -eu
@@ -22,6 +22,8 @@ want mvn maven
 want gcc gcc
 want ip iproute2
 want systemd-analyze systemd
+want losetup mount
+want mkfs.ext4 e2fsprogs
 want dig bind9-dnsutils
 # InfluxDB 2.7 is partly Rust and wants clang; nothing else does.
 if command -v cargo >/dev/null 2>&1; then
