@@ -176,8 +176,17 @@ node_filesystem_files{device="/dev/vdb",fstype="ext4",mountpoint="/b",node="n1"}
 	{
 		"NodeDiskSaturated", `
 node_disk_io_time_weighted_seconds_total{device="vda",node="n1"} 1+1200x60
-node_disk_io_time_weighted_seconds_total{device="vdb",node="n1"} 1+60x60`,
-		"30m", "34m", "",
-		one(`{node="n1",device="vda"}`, "Node n1 has 20 requests waiting for vda"),
+node_disk_io_now{device="vda",node="n1"} 500x60
+node_disk_io_time_weighted_seconds_total{device="vdb",node="n1"} 1+60x60
+node_disk_io_now{device="vdb",node="n1"} 500x60
+node_disk_io_time_weighted_seconds_total{device="hangs",node="n1"} 5000x60
+node_disk_io_now{device="hangs",node="n1"} 30x60
+node_disk_io_time_weighted_seconds_total{device="idle",node="n1"} 5000x60
+node_disk_io_now{device="idle",node="n1"} 0x60`,
+		"29m", "34m", "",
+		[]expected{
+			{`{node="n1",device="vda"}`, "Node n1 has 20 requests waiting for vda"},
+			{`{node="n1",device="hangs"}`, "Node n1 has 30 requests waiting for hangs"},
+		},
 	},
 }
