@@ -115,27 +115,51 @@ func (f *filesystem) useInodes() (end func()) {
 	return func() {}
 }
 
-// slowDisk has 50 readers for each CPU wait for a disk: a partition of a loop
-// device, whose file is on a disk that does 50 of their requests a second.
+// partition makes a disk of a file: the partition of a loop device, as the
+// collector shows no whole one.
+func (n *node) partition(file string) (device string, remove func()) {
+	n.t.Helper()
+	loop := n.sh("losetup --find --show --direct-io=on %s", file)
+	detach := n.afterwards("losetup --detach %s", loop)
+	n.sh("addpart %s 1 0 %d", loop, diskSize/512)
+	forget := n.afterwards("delpart %s 1", loop)
+	return loop + "p1", func() { forget(); detach() }
+}
+
+// slowDisk has 50 readers for each CPU wait for a disk whose file is on one that
+// does 50 of their requests a second.
 func (n *node) slowDisk() fault {
 	n.t.Helper()
 	const id = "/lubbertest-alerts-disk"
 	file := n.image(filepath.Join(n.t.TempDir(), "image"), diskSize)
-	loop := n.sh("losetup --find --show --direct-io=on %s", file)
-	detach := n.afterwards("losetup --detach %s", loop)
-	n.sh("addpart %s 1 0 %d", loop, diskSize/512)
-	// Whoever reads is killed when the request is done, 50 of them in a second.
-	remove := n.afterwards("for i in $(seq 100); do delpart %s 1 && exit; sleep 0.1; done; exit 1", loop)
+	device, remove := n.partition(file)
 	below := n.diskOf(file)
-	readers := n.inGroup(id, fmt.Sprintf("for i in $(seq %d); do dd if=%sp1 of=/dev/null bs=4k iflag=direct status=none & done; wait", 50*runtime.NumCPU(), loop),
+	stop := n.inGroup(id, fmt.Sprintf("for i in $(seq %d); do dd if=%s of=/dev/null bs=4k iflag=direct & done; wait", 50*runtime.NumCPU(), device),
 		limit{"blkio", "blkio.throttle.read_iops_device=" + below + " 50", "io.max=" + below + " riops=50"})
 	end := n.once(func() {
 		n.set(id, limit{"blkio", "blkio.throttle.read_iops_device=" + below + " 0", "io.max=" + below + " riops=max"})
-		readers()
+		stop()
 		remove()
-		detach()
 	})
-	return n.found(end, "NodeDiskSaturated: Node "+machine.Node+" has ", "NodeLoadHigh: Node "+machine.Node+" has ")
+	return n.found(end, saturated(device), "NodeLoadHigh: Node "+machine.Node+" has ")
+}
+
+// deadDisk has 20 writers wait for a disk that does not answer: its file is on a
+// frozen filesystem.
+func (n *node) deadDisk() fault {
+	n.t.Helper()
+	fs := n.mount()
+	device, remove := n.partition(n.image(filepath.Join(fs.dir, "image"), 0))
+	thaw := n.afterwards("fsfreeze --unfreeze %s", fs.dir)
+	n.sh("fsfreeze --freeze %s", fs.dir)
+	stop := n.inGroup("/lubbertest-alerts-dead", "for i in $(seq 20); do dd if=/dev/zero of="+device+" bs=4k count=1000 oflag=direct & done; wait")
+	end := n.once(func() { thaw(); stop(); remove(); fs.unmount() })
+	return n.found(end, saturated(device))
+}
+
+// saturated is the alert of a disk.
+func saturated(device string) string {
+	return fmt.Sprintf(`NodeDiskSaturated: Node %s has \d+ requests waiting for %s$`, machine.Node, filepath.Base(device))
 }
 
 // diskOf is the number of the whole disk that a file is on: "254:0".
