@@ -47,6 +47,8 @@ type Options struct {
 	// Controller is the controller of a pod, "KIND/NAME", empty where there is
 	// none; may be nil.
 	Controller func(namespace, pod string) string
+	// Active says whether rules are evaluated; nil is always.
+	Active func() bool
 	// Address is where we are reached when the configuration does not say it.
 	Address    string
 	Logger     *slog.Logger
@@ -136,7 +138,7 @@ func (m *Manager) buildEvaluator() (err error) {
 		lookback = max(minLookback, defaultLookback/time.Duration(speed))
 	}
 	m.evaluator, err = evaluate.New(evaluate.Options{
-		Engine: m.o.Engine, Queryable: m.o.Store, Store: m.o.Store, Send: m.send, Interval: m.o.Config.Interval,
+		Engine: m.o.Engine, Queryable: m.o.Store, Store: m.o.Store, Send: m.send, Interval: m.o.Config.Interval, Active: m.o.Active,
 		Lookback: lookback, ExternalURL: m.o.Config.ExternalURL, Labels: m.o.Config.Labels, Logger: m.log, Registerer: m.o.Registerer,
 	})
 	return err

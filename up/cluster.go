@@ -14,6 +14,7 @@ import (
 	aggregator "github.com/lubberline/lubberline/aggregator/app"
 	"github.com/lubberline/lubberline/logging"
 	orchestrator "github.com/lubberline/lubberline/orchestrator/app"
+	"github.com/lubberline/lubberline/orchestrator/join"
 )
 
 // cluster is the orchestrator within this process, and what it shares with the
@@ -83,7 +84,15 @@ func (c *cluster) joined() *aggregator.Cluster {
 	if c.app == nil {
 		return nil
 	}
-	return &aggregator.Cluster{Client: c.app.Client(), Informers: c.app.Informers()}
+	return &aggregator.Cluster{Client: c.app.Client(), Informers: c.app.Informers(), Gathers: c.app.Gathers}
+}
+
+// own is what one of several control hosts ships with; nil where there is one.
+func (c *cluster) own() *join.Identity {
+	if c.app == nil {
+		return nil
+	}
+	return c.app.Own()
 }
 
 // listenLogs is where joined machines ship their logs; nil for nowhere.

@@ -42,7 +42,6 @@ func Run(ctx context.Context, o Options) error {
 	if err := makeAbsolute(&cfg.DataDir); err != nil {
 		return err
 	}
-	cfg.connect()
 	level, err := logging.ParseLevel(cfg.LogLevel)
 	if err != nil {
 		return err
@@ -106,6 +105,12 @@ func (r *run) build(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if own := r.cluster.own(); own != nil {
+		if err := r.shipTo(own); err != nil {
+			return err
+		}
+	}
+	r.cfg.connect()
 	r.aggregator, err = aggregator.New(ctx, aggregator.Options{
 		Config: r.cfg.Aggregator, DataDir: r.cfg.DataDir, LocalSocket: r.cfg.aggregatorSocket(), Cluster: r.cluster.joined(),
 		Metrics: r.cluster.gatherer(), NodeLogs: nodeLogs, Hangup: r.hangup, Logger: r.log,

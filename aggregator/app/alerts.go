@@ -32,6 +32,9 @@ func (a *App) buildAlerts() (err error) {
 			return controller
 		}
 	}
+	if a.cluster != nil {
+		options.Active = a.cluster.Gathers
+	}
 	a.alerts, err = alerts.New(options)
 	if err != nil {
 		return err

@@ -61,6 +61,9 @@ type Options struct {
 type Cluster struct {
 	Client    kubernetes.Interface
 	Informers informers.SharedInformerFactory
+	// Gathers says whether the nodes ship to this aggregator: of several control
+	// hosts one has what they tell. nil is always.
+	Gathers func() bool
 }
 
 // App is an aggregator with its stores open and its listeners bound.

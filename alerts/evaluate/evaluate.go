@@ -28,6 +28,9 @@ type Options struct {
 	// Send takes alerts that fire or have just been resolved, those that go on
 	// firing again and again. It must not block for long.
 	Send func([]Alert)
+	// Active says whether there is anything to look at; nil is always. Meanwhile
+	// no condition holds.
+	Active func() bool
 	// Interval is the distance of evaluations where a group has none: 30 s.
 	Interval time.Duration
 	// Lookback is for how long a sample counts where nothing newer came: the
@@ -79,7 +82,7 @@ func New(o Options) (*Evaluator, error) {
 	return &Evaluator{
 		interval: o.Interval, url: o.ExternalURL, labels: labels.FromMap(o.Labels), loader: load,
 		manager: rules.NewManager(&rules.ManagerOptions{
-			QueryFunc:  query(o.Engine, o.Queryable, o.Lookback),
+			QueryFunc:  whenActive(o.Active, query(o.Engine, o.Queryable, o.Lookback)),
 			NotifyFunc: send(o.Send, o.ExternalURL),
 			Queryable:  o.Queryable, AppendableV2: o.Store,
 			OutageTolerance: outage, ForGracePeriod: Grace(o.Interval), ResendDelay: 2 * o.Interval,
@@ -124,6 +127,19 @@ func (e *Evaluator) RuleGroups() []*rules.Group { return e.manager.RuleGroups() 
 
 // AlertingRules are the rules that make alerts.
 func (e *Evaluator) AlertingRules() []*rules.AlertingRule { return e.manager.AlertingRules() }
+
+// whenActive finds nothing while it is not.
+func whenActive(active func() bool, q rules.QueryFunc) rules.QueryFunc {
+	if active == nil {
+		return q
+	}
+	return func(ctx context.Context, expr string, t time.Time) (promql.Vector, error) {
+		if !active() {
+			return nil, nil
+		}
+		return q(ctx, expr, t)
+	}
+}
 
 // query makes instant queries of an engine, with a lookback of our own.
 func query(engine promql.QueryEngine, from storage.Queryable, lookback time.Duration) rules.QueryFunc {

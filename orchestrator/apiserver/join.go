@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"context"
 	"net/http"
 
 	genericrequest "k8s.io/apiserver/pkg/endpoints/request"
@@ -14,6 +15,12 @@ const remoteWrite = "/api/v1/write"
 
 // nodeHeader tells the aggregator whose samples those of a request must be.
 const nodeHeader = "X-Lubberline-Node"
+
+// OwnIdentity is what this server is to the other servers of its store, and to
+// itself: a node.
+func (s *Server) OwnIdentity(ctx context.Context, o join.Options, f join.Facts) (*join.Identity, error) {
+	return join.Own(ctx, o, f, s.pki)
+}
 
 // installJoin lets machines in, and takes their samples on to the aggregator.
 func (s *Server) installJoin() error {

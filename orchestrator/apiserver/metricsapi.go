@@ -59,9 +59,35 @@ func (s *Server) installMetrics() error {
 			resources.ServeHTTP(w, r)
 			return
 		}
-		proxy.ServeHTTP(w, r)
+		s.metricsFrom(proxy, r).ServeHTTP(w, r)
 	}))
 	return nil
+}
+
+// forwardedHeader keeps two servers from sending a request back and forth.
+const forwardedHeader = "X-Lubberline-Forwarded"
+
+// metricsFrom is who answers the request.
+func (s *Server) metricsFrom(here http.Handler, r *http.Request) http.Handler {
+	if s.options.MetricsElsewhere == nil || r.Header.Get(forwardedHeader) != "" {
+		return here
+	}
+	if elsewhere := s.options.MetricsElsewhere(); elsewhere != nil {
+		return elsewhere
+	}
+	return here
+}
+
+// Forwarded is the header of a request that another server is to answer in place
+// of this one, which has authorized it: nothing of it says who asked.
+func Forwarded(h http.Header) http.Header {
+	forwarded := http.Header{forwardedHeader: {"true"}}
+	for _, name := range []string{"Accept", "Accept-Encoding", "User-Agent"} {
+		if values := h.Values(name); len(values) > 0 {
+			forwarded[name] = values
+		}
+	}
+	return forwarded
 }
 
 func discovered(resources []metav1.APIResource) []apidiscovery.APIResourceDiscovery {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -49,6 +50,10 @@ type Options struct {
 	// MetricsAPI is where metrics.k8s.io is answered: "unix:///path" or
 	// "http://host:port"; the group is not served when it is empty.
 	MetricsAPI string
+	// MetricsElsewhere answers it in MetricsAPI's place where it is not nil; what
+	// it is asked has been authorized. Its requests to another server have a
+	// Forwarded header.
+	MetricsElsewhere func() http.Handler
 	// Join is what machines are told that join; nil lets none in.
 	Join *join.Cluster
 	// Roles are given beside the built-in ones.

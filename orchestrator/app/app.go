@@ -21,6 +21,7 @@ import (
 	agent "github.com/lubberline/lubberline/orchestrator/agent/app"
 	"github.com/lubberline/lubberline/orchestrator/apiserver"
 	"github.com/lubberline/lubberline/orchestrator/dns"
+	"github.com/lubberline/lubberline/orchestrator/join"
 	"github.com/lubberline/lubberline/orchestrator/runtime"
 	"github.com/lubberline/lubberline/orchestrator/scheduler/driver"
 	"github.com/lubberline/lubberline/orchestrator/store"
@@ -48,18 +49,20 @@ type App struct {
 	log     *slog.Logger
 	address netip.Addr
 
-	store   *store.Store     // external; nil with the embedded one
-	records *store.Records   // of store
-	runtime *runtime.Runtime // nil with a runtime of somebody else's
-	server  *apiserver.Server
-	client  kubernetes.Interface // the controllers'
-	events  *recorders
-	agent   *agent.App
-	dns     *dns.Server
-	servers *servers // nil with the embedded store
-	parts   []part
-	first   *term // with the embedded store: the only one
-	metrics *metrics
+	store     *store.Store     // external; nil with the embedded one
+	records   *store.Records   // of store
+	runtime   *runtime.Runtime // nil with a runtime of somebody else's
+	server    *apiserver.Server
+	client    kubernetes.Interface // the controllers'
+	events    *recorders
+	agent     *agent.App
+	dns       *dns.Server
+	servers   *servers       // nil with the embedded store
+	own       *join.Identity // nil without servers
+	elsewhere http.Handler   // asks the control host that own uses
+	parts     []part
+	first     *term // with the embedded store: the only one
+	metrics   *metrics
 
 	leads sync.Mutex // held while the loops of a leader are at work
 }
@@ -94,7 +97,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		}
 	}()
 	for _, build := range []func() error{
-		a.buildClient, a.buildFirstTerm, a.buildPodNetwork, a.buildProxy, a.buildDNS, a.buildServers, a.buildAgent,
+		a.buildClient, a.buildFirstTerm, a.buildPodNetwork, a.buildProxy, a.buildDNS, a.buildServers, a.buildOwn, a.buildAgent,
 	} {
 		if err := build(); err != nil {
 			return nil, err
@@ -157,6 +160,7 @@ func (a *App) buildServer(ctx context.Context) (err error) {
 	}
 	if a.o.ResourceMetrics != "" {
 		options.MetricsAPI = "unix://" + a.o.ResourceMetrics
+		options.MetricsElsewhere = a.metricsElsewhere
 	}
 	a.server, err = apiserver.New(ctx, options)
 	return err

@@ -41,8 +41,8 @@ type servers struct {
 	records *store.Records
 	log     *slog.Logger
 	metrics *metrics
-	own     controlHost // complete before Run
-	onDNS   func()      // told when Run sees a change
+	own     controlHost            // complete before Run
+	follow  func([]netip.AddrPort) // told of the live ones when Run sees a change
 
 	changed chan struct{}
 	mu      sync.Mutex
@@ -69,7 +69,10 @@ func (a *App) buildServers() error {
 	a.servers.own = controlHost{
 		Node: a.o.Node, API: netip.AddrPortFrom(a.address, port.Port()), DNS: a.dns.Addresses(), Version: version.Version,
 	}
-	a.servers.onDNS = a.dns.ServersChanged
+	a.servers.follow = func(live []netip.AddrPort) {
+		a.dns.ServersChanged()
+		a.followServers(live)
+	}
 	a.parts = append(a.parts, part{"servers", a.servers})
 	return nil
 }
@@ -172,7 +175,7 @@ func (s *servers) set(live []controlHost) {
 	case s.changed <- struct{}{}:
 	default:
 	}
-	s.onDNS()
+	s.follow(s.Live())
 }
 
 func (s *servers) farewell(key string) {

@@ -66,9 +66,17 @@ type Identity struct {
 	authority []byte
 	servers   *servers
 	clocks    *clockWatch
+	// issue gives certificates: a control host, or on one the authority itself.
+	issue func(context.Context, Request) (*Answer, error)
 
 	mu             sync.RWMutex
 	client, server *tls.Certificate
+}
+
+func newIdentity(o Options, f Facts) *Identity {
+	i := &Identity{Facts: f, o: o, clocks: &clockWatch{clock: o.Clock, log: o.Logger}}
+	i.issue = i.request
+	return i
 }
 
 // ErrNone says that the machine has not joined a cluster yet, or that its
@@ -78,7 +86,7 @@ var ErrNone = errors.New("this machine is in no cluster")
 // Open reads the identity of a machine that has joined.
 func Open(o Options) (*Identity, error) {
 	o.complete()
-	i := &Identity{o: o, clocks: &clockWatch{clock: o.Clock, log: o.Logger}}
+	i := newIdentity(o, Facts{})
 	facts, err := os.ReadFile(i.path(fileFacts))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNone
@@ -122,7 +130,7 @@ func Join(ctx context.Context, o Options, server string, token Token, name, addr
 		return nil, errors.New("without the hash of the cluster's authority the control host cannot be verified: " +
 			"use the whole token, as `lubberline token create` prints it, or --ca-hash")
 	}
-	i := &Identity{o: o, Facts: Facts{Server: u.String(), Node: name}, clocks: &clockWatch{clock: o.Clock, log: o.Logger}}
+	i := newIdentity(o, Facts{Server: u.String(), Node: name})
 	if i.authority, err = fetchCA(ctx, i.Server, token.Hash); err != nil {
 		return nil, fmt.Errorf("join %s: %w", server, err)
 	}
@@ -166,7 +174,7 @@ func (i *Identity) obtain(ctx context.Context, token, address string) error {
 	if err != nil {
 		return err
 	}
-	answer, err := i.request(ctx, Request{
+	answer, err := i.issue(ctx, Request{
 		Token: token, Node: i.Node, Client: clientRequest, Server: serverRequest, Address: address,
 	})
 	if err != nil {

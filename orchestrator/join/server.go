@@ -140,7 +140,13 @@ func (s *Server) join(w http.ResponseWriter, r *http.Request) (*Answer, error) {
 	if err := s.admit(r, request, address); err != nil {
 		return nil, err
 	}
-	return s.sign(request, address)
+	answer, err := sign(s.o.Signer, request, address, user.NodesGroup)
+	if err != nil {
+		return nil, err
+	}
+	s.o.Logger.Info("certificates issued", "node", request.Node, "address", address)
+	answer.Cluster = s.o.Cluster
+	return answer, nil
 }
 
 // sourceOf is where the request comes from. A server's certificate is given
@@ -208,17 +214,17 @@ func (s *Server) reserve(r *http.Request, name string, address netip.Addr) error
 	return nil
 }
 
-func (s *Server) sign(request Request, address netip.Addr) (*Answer, error) {
-	who := pki.Request{User: nodeUser + request.Node, Groups: []string{user.NodesGroup}}
-	client, err := s.o.Signer.SignRequest([]byte(request.Client), who, false)
+// sign issues both certificates; the client's user is in the groups.
+func sign(signer Signer, request Request, address netip.Addr, groups ...string) (*Answer, error) {
+	who := pki.Request{User: nodeUser + request.Node, Groups: groups}
+	client, err := signer.SignRequest([]byte(request.Client), who, false)
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "client: %w", err)
 	}
 	who.Hosts = []string{request.Node, address.String()}
-	server, err := s.o.Signer.SignRequest([]byte(request.Server), who, true)
+	server, err := signer.SignRequest([]byte(request.Server), who, true)
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "server: %w", err)
 	}
-	s.o.Logger.Info("certificates issued", "node", request.Node, "address", address)
-	return &Answer{Client: string(client), Server: string(server), Address: address, Cluster: s.o.Cluster}, nil
+	return &Answer{Client: string(client), Server: string(server), Address: address}, nil
 }

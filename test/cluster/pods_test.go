@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"net"
@@ -207,11 +206,11 @@ func (f *fleet) answer(pods []pod) {
 func (f *fleet) watched(pods []pod) {
 	f.T.Helper()
 	require.NoError(f.T, lab.Until(func() error {
-		series, err := f.monitoring("/api/v1/query?query=node_boot_time_seconds")
+		series, err := f.Hosts[0].Monitoring("/api/v1/query?query=node_boot_time_seconds")
 		if err != nil {
 			return err
 		}
-		lines, err := f.monitoring("/api/v1/logs?text=is+up&limit=1000")
+		lines, err := f.Hosts[0].Monitoring("/api/v1/logs?text=is+up&limit=1000")
 		if err != nil {
 			return err
 		}
@@ -225,37 +224,4 @@ func (f *fleet) watched(pods []pod) {
 		}
 		return nil
 	}))
-}
-
-// monitoring asks the aggregator on the control host.
-func (f *fleet) monitoring(path string) (text string, err error) {
-	err = f.Hosts[0].Do(func() error {
-		text, err = get("127.0.0.1:8082", path)
-		return err
-	})
-	return text, err
-}
-
-// get connects on the caller's thread, whose namespace it is meant for: a client
-// of net/http would do so on another.
-func get(address, path string) (string, error) {
-	conn, err := net.Dial("tcp", address)
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close()
-	r, err := http.NewRequest(http.MethodGet, "http://"+address+path, nil)
-	if err != nil {
-		return "", err
-	}
-	if err := r.Write(conn); err != nil {
-		return "", err
-	}
-	answer, err := http.ReadResponse(bufio.NewReader(conn), r)
-	if err != nil {
-		return "", err
-	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	return string(body), err
 }

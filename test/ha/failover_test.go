@@ -53,6 +53,7 @@ func TestControlHosts(t *testing.T) {
 		require.Len(t, slices.Compact(ranges), 3, "every node has its own addresses")
 	})
 	c.run("addresses of services are given once", c.servicesAtOnce)
+	c.run("figures", c.figures)
 	c.Apply(crew)
 	c.becomes(first, "1", "get", "rc", "crew", "-o", "jsonpath={.status.readyReplicas}")
 	for _, replicas := range []int{8, 3} {
