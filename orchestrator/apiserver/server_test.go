@@ -2,6 +2,7 @@ package apiserver_test
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -304,4 +305,32 @@ func TestOptionsThatCannotBe(t *testing.T) {
 		_, err := apiserver.New(t.Context(), o)
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// TestMetricsElsewhere: another server is asked once, and never asks back.
+func TestMetricsElsewhere(t *testing.T) {
+	says := func(text string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) })
+	}
+	here := httptest.NewServer(says("here"))
+	defer here.Close()
+	var elsewhere http.Handler
+	s := apitest.Start(t, func(o *apiserver.Options) {
+		o.MetricsAPI, o.MetricsElsewhere = here.URL, func() http.Handler { return elsewhere }
+	})
+	client := apitest.Admin(t, s).CoreV1().RESTClient()
+	ask := func(forwarded http.Header) string {
+		request := client.Get().AbsPath("/apis/metrics.k8s.io/v1beta1/nodes")
+		for name, values := range forwarded {
+			request.SetHeader(name, values...)
+		}
+		body, err := request.DoRaw(t.Context())
+		require.NoError(t, err)
+		return string(body)
+	}
+	require.Equal(t, "here", ask(nil))
+	elsewhere = says("elsewhere")
+	require.Equal(t, "elsewhere", ask(nil))
+	require.Equal(t, "here", ask(apiserver.Forwarded(http.Header{"Authorization": {"secret"}})))
+	require.NotContains(t, apiserver.Forwarded(http.Header{"Authorization": {"secret"}}), "Authorization")
 }
