@@ -32,13 +32,14 @@ func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	secret := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(secret, []byte("the same on all control hosts\n"), 0o600))
-	c := &cluster{Fleet: lab.MakeFleet(t, lab.Plan{Name: "ha", On: []int{1, 1, 1}, Orchestrator: func(h *lab.Host) string {
+	c := &cluster{etcd: newEtcd(t)}
+	c.Fleet = lab.MakeFleet(t, lab.Plan{Name: "ha", On: []int{1, 1, 1}, Orchestrator: func(h *lab.Host) string {
 		if h.Name == "n3" {
 			return ""
 		}
-		return fmt.Sprintf("  etcd: {endpoints: [%s], secret_file: %s}\n", endpoints(), secret)
-	}})}
-	c.etcd = startEtcd(t, c.Hub)
+		return c.etcd.configuration(secret)
+	}})
+	c.etcd.startOn(c.Hub)
 	for _, h := range c.control() {
 		require.NoError(t, h.Start("up"))
 	}
