@@ -33,7 +33,7 @@ func newCluster(t *testing.T) *cluster {
 	secret := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(secret, []byte("the same on all control hosts\n"), 0o600))
 	c := &cluster{etcd: newEtcd(t)}
-	c.Fleet = lab.MakeFleet(t, lab.Plan{Name: "ha", On: []int{1, 1, 1}, Orchestrator: func(h *lab.Host) string {
+	c.Fleet = lab.MakeFleet(t, lab.Plan{Name: "ha", On: []int{1, 1, 1}, Aggregator: "alerts: {interval: 2s}", Orchestrator: func(h *lab.Host) string {
 		if h.Name == "n3" {
 			return ""
 		}

@@ -22,6 +22,9 @@ type Plan struct {
 	On []int
 	// Interval is that of samples; 0 is a second.
 	Interval time.Duration
+	// Aggregator is more of the configuration's part of that name, as
+	// "alerts: {interval: 1s}".
+	Aggregator string
 	// Orchestrator are further lines of the configuration's part of that name, for
 	// a host; nil is none.
 	Orchestrator func(h *Host) string

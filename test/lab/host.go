@@ -80,13 +80,17 @@ func (h *Host) ConfigFile() string { return filepath.Join(h.Dir, "config.yaml") 
 func (h *Host) Configure() error {
 	c := h.Config()
 	interval := cmp.Or(h.plan.Interval, time.Second)
+	aggregator := fmt.Sprintf("resolution: %s", interval)
+	if h.plan.Aggregator != "" {
+		aggregator += ", " + h.plan.Aggregator
+	}
 	text := fmt.Sprintf(`
 collector: {interval: %s, node: %s, runtimes: {docker: "", podman: "", containerd: "", crio: ""}}
-aggregator: {resolution: %s}
+aggregator: {%s}
 orchestrator:
   address: %s
   runtime: {pod_logs: %s, cgroup_root: %s}
-`, interval, h.Name, interval, h.Address, c.Runtime.PodLogs, c.Runtime.CgroupRoot)
+`, interval, h.Name, aggregator, h.Address, c.Runtime.PodLogs, c.Runtime.CgroupRoot)
 	if h.plan.Orchestrator != nil {
 		text += h.plan.Orchestrator(h)
 	}
