@@ -96,6 +96,7 @@ func (a *App) buildViews() (err error) {
 	if err != nil {
 		return err
 	}
+	a.group.Close("mount table", a.host)
 	a.shown, err = exposition.New(exposition.Options{
 		Containers: a.sampler, Machine: a.host, Own: a.metrics, Node: a.node, Logger: a.logger("exposition"), Registerer: a.metrics,
 	})

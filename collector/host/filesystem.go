@@ -26,6 +26,7 @@ type filesystems struct {
 	statfs  func(path string, buf *unix.Statfs_t) error
 	stuck   prometheus.Gauge
 
+	changes  *mountChanges
 	mounts   []*mount
 	reloadAt time.Time
 	answers  []answer // reused
@@ -45,13 +46,14 @@ type answer struct {
 	err    error
 }
 
-// reloadMounts is how often the mount table is read: it is long on a machine
-// with many containers, and the mounts of interest change seldom.
+// reloadMounts is how often the mount table is read where the kernel does not tell
+// of its changes: it is long on a machine with many containers, and the mounts of
+// interest change seldom.
 const reloadMounts = 30 * time.Second
 
 func newFilesystems(proc procfs.FS, o Options) *filesystems {
 	return &filesystems{
-		proc: proc, root: o.Root, timeout: o.MountTimeout, statfs: unix.Statfs,
+		proc: proc, root: o.Root, timeout: o.MountTimeout, statfs: unix.Statfs, changes: openMountChanges(o.ProcPath),
 		stuck: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "lubberline_host_stuck_mounts",
 			Help: "Mounts that did not answer in time and are left out.",
@@ -70,6 +72,9 @@ var filesystemColumns = []column[*unix.Statfs_t]{
 }
 
 func (f *filesystems) read(ctx context.Context, now time.Time, out *points) error {
+	if f.changes.any() {
+		f.reloadAt = time.Time{}
+	}
 	if now.Before(f.reloadAt) && now.Add(reloadMounts).After(f.reloadAt) {
 		return f.measure(ctx, out)
 	}
@@ -79,6 +84,8 @@ func (f *filesystems) read(ctx context.Context, now time.Time, out *points) erro
 	f.reloadAt = now.Add(reloadMounts)
 	return f.measure(ctx, out)
 }
+
+func (f *filesystems) close() error { return f.changes.close() }
 
 // measure adds what the mounts that answer in time say.
 func (f *filesystems) measure(ctx context.Context, out *points) error {

@@ -44,6 +44,7 @@ type Host struct {
 	sources []source
 	failing []bool         // by source; owner: Read
 	spare   []series.Point // owner: Read; what the last but one reading was in
+	close   func() error
 	logger  *slog.Logger
 	metrics *metrics
 
@@ -72,15 +73,16 @@ func New(options Options) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open block devices in %q: %w", options.ProcPath, err)
 	}
-	own := ownNetwork(options.ProcPath)
+	own, filesystems := ownNetwork(options.ProcPath), newFilesystems(proc, options)
 	sources := []source{
 		newCPU(proc), newLoad(proc), newMemory(proc), newVMStat(options.ProcPath),
-		newFilesystems(proc, options), newDisks(disks), newInterfaces(proc, own),
+		filesystems, newDisks(disks), newInterfaces(proc, own),
 		newFiles(proc), newConntrack(proc, own), newPressure(proc), newClock(), newMachine(options),
 	}
 	h := &Host{
 		sources: sources,
 		failing: make([]bool, len(sources)),
+		close:   filesystems.close,
 		logger:  options.Logger,
 		metrics: newMetrics(options.Registerer, sources),
 	}
@@ -116,6 +118,9 @@ func (h *Host) Read(ctx context.Context, now time.Time) {
 	defer h.mu.Unlock()
 	h.points, h.spare, h.at = out.list, h.points, now
 }
+
+// Close gives the mount table back. Read must have ended.
+func (h *Host) Close() error { return h.close() }
 
 // readSource takes the points of one source, and none of them when it fails.
 func (h *Host) readSource(ctx context.Context, now time.Time, i int, s source, out *points) {

@@ -190,6 +190,25 @@ func TestWhatAMachineHasNotIsNoFailure(t *testing.T) {
 	require.InDelta(t, 1.0, gauge(t, registry, "lubberline_host_source_success", "conntrack"), 0)
 }
 
+func TestWhatIsMountedAndUnmountedShowsAtOnce(t *testing.T) {
+	if os.Getuid() != 0 {
+		require.Empty(t, os.Getenv("LUBBERLINE_REAL"), "LUBBERLINE_REAL is set, and this test needs root")
+		t.Skip("needs root to mount")
+	}
+	h, err := New(Options{MountTimeout: 10 * time.Second})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, h.Close()) })
+	dir := t.TempDir()
+	size := "node_filesystem_size_bytes{device=none,fstype=tmpfs,mountpoint=" + dir + "}"
+	for range 2 {
+		require.NotContains(t, read(h, noon), size)
+		require.NoError(t, unix.Mount("none", dir, "tmpfs", 0, "size=1m"))
+		require.InDelta(t, 1<<20, read(h, noon)[size], 0)
+		require.NoError(t, unix.Unmount(dir, 0))
+	}
+	require.NotContains(t, read(h, noon), size)
+}
+
 func TestAStuckMountIsLeftOutUntilItAnswers(t *testing.T) {
 	h, registry := newHost(t, fixture)
 	release, calls := make(chan struct{}), make(chan string, 10)
