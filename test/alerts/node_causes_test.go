@@ -31,7 +31,7 @@ func TestFaultsOfMachinesAndPodsFireTheShippedRules(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(unlock)
 	n := newNode(t)
-	faults := n.shortDisks() // before the start: the collector looks for mounts twice a minute
+	faults := n.shortDisks() // before the start, which is not to see how they are filled
 	n.boot()
 	faults = append(faults, n.podFaults()...)
 	for _, begin := range []func() fault{

@@ -19,8 +19,8 @@ var (
 	writes = pod("writes", `["sh", "-c", "while dd if=/dev/zero bs=1M count=4 >>/file; do sleep 1; done"]`, "")
 	// threads has 19 tasks.
 	threads = pod("threads", `["sh", "-c", "for i in $(seq 18); do sleep 1d & done; wait"]`, "")
-	// sends does so once a second, to the other end of a tunnel.
-	sends = pod("sends", `["sh", "-c", "while :; do echo x | timeout 1 nc -u `+tunnelEnd+` 9; done"]`, "")
+	// sends goes on calling the other end of a tunnel.
+	sends = pod("sends", `["sh", "-c", "while :; do nc -w 1 `+tunnelEnd+` 9 </dev/null; sleep 0.2; done"]`, "")
 	// held has a finalizer that nobody removes.
 	held = strings.Replace(pod("held", `["sleep", "1d"]`, ""), "{name: held}", "{name: held, finalizers: [lubberline.test/held]}", 1)
 	// restarts ends three times before it stays: the first time when it has been
