@@ -133,7 +133,7 @@ func diskRules() []Rule {
 		},
 		{
 			Name: "NodeDiskSaturated", Of: aNode, Says: "has {value} requests waiting for {{ $labels.device }}",
-			Why:  "Everything that reads or writes there is slow.",
+			Why: "Everything that reads or writes there is slow.",
 			// The kernel adds to the time when a request is done, which none is where the
 			// disk does not answer at all.
 			Expr: `max by (node, device) (rate(node_disk_io_time_weighted_seconds_total[5m]) > 0 or avg_over_time(node_disk_io_now[5m]))`,
