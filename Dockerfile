@@ -7,9 +7,9 @@
 #
 #   docker build --target aggregator -t lubberline/aggregator .
 #
-# No step needs BuildKit. A context that has bin/ (as `make images` makes one) is
-# packed as it is; without it everything is compiled here, some ten minutes the
-# first time.
+# No step needs BuildKit. Everything is compiled here, some ten minutes the first
+# time; a context that has bin/, which .dockerignore keeps out of this one, is
+# packed as it is.
 ARG BUILDER=golang:1.26.8-bookworm
 ARG BASE=debian:12.11-slim
 

@@ -8,7 +8,8 @@
 set -eu
 out=$1
 
-[ -d bin ] || { make build && make demo; }
+# The context lacks folders that no program is made of, which git would call dirty.
+[ -d bin ] || { make build VERSION="$(git describe --always)" && make demo; }
 
 mkdir -p "$out/empty" "$out/common/etc/ssl/certs" "$out/common/tmp"
 chmod 1777 "$out/common/tmp"
