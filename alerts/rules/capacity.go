@@ -8,7 +8,8 @@ import (
 
 func capacityRules() []Rule {
 	const (
-		requested   = `sum by (resource) (kube_pod_container_resource_requests{resource=~"cpu|memory"} and ` + live + `)`
+		// what waits for a node takes no room: PodUnschedulable tells of it
+		requested   = `sum by (resource) (kube_pod_container_resource_requests{resource=~"cpu|memory",node!=""} and ` + live + `)`
 		allocatable = `sum by (resource) (kube_node_status_allocatable{resource=~"cpu|memory"})`
 		largest     = `max by (resource) (kube_node_status_allocatable{resource=~"cpu|memory"})`
 		used        = `kube_resourcequota{type="used"} / ignoring (type) (kube_resourcequota{type="hard"} > 0)`

@@ -11,18 +11,20 @@ kube_node_status_allocatable{resource="memory",unit="byte",node="n2"} 100x60
 var capacityCases = []unitCase{
 	{
 		"ClusterAlmostFull", twoNodes + `
-kube_pod_container_resource_requests{resource="cpu",unit="core",$K} 5.7x30 1x30
+kube_pod_container_resource_requests{resource="cpu",unit="core",node="n1",$K} 5.7x30 1x30
+kube_pod_container_resource_requests{resource="cpu",unit="core",namespace="shop",pod="giant",container="a",uid="u3"} 1000x60
+kube_pod_status_phase{phase="Pending",namespace="shop",pod="giant",uid="u3"} 1x60
 kube_pod_status_phase{phase="Running",$P} 1x60
-kube_pod_container_resource_requests{resource="memory",unit="byte",$K} 50x60
-kube_pod_container_resource_requests{resource="memory",unit="byte",namespace="shop",pod="done",container="a",uid="u2"} 500x60
+kube_pod_container_resource_requests{resource="memory",unit="byte",node="n1",$K} 50x60
+kube_pod_container_resource_requests{resource="memory",unit="byte",node="n1",namespace="shop",pod="done",container="a",uid="u2"} 500x60
 kube_pod_status_phase{phase="Succeeded",namespace="shop",pod="done",uid="u2"} 1x60`,
 		"14m", "15m", "32m",
 		one(`{resource="cpu"}`, "The cluster has 95% of its cpu requested"),
 	},
 	{
 		"ClusterOvercommit", twoNodes + `
-kube_pod_container_resource_requests{resource="cpu",unit="core",$K} 3x30 1x30
-kube_pod_container_resource_requests{resource="memory",unit="byte",$K} 50x60
+kube_pod_container_resource_requests{resource="cpu",unit="core",node="n1",$K} 3x30 1x30
+kube_pod_container_resource_requests{resource="memory",unit="byte",node="n1",$K} 50x60
 kube_pod_status_phase{phase="Running",$P} 1x60`,
 		"9m", "10m", "32m",
 		one(`{resource="cpu"}`, "The cluster would have 150% of its cpu requested without its largest node"),

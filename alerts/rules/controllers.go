@@ -83,7 +83,7 @@ func daemonSetRules() []Rule {
 	return []Rule{
 		{
 			Name: "DaemonSetNotScheduled", Of: theDaemonSet, Says: "has no pod on {value} nodes that should have one",
-			Why:  "The node has no room, or the pod cannot be created.",
+			Why:  "The pod cannot be created there: a quota or the API refuses it. One that only waits for room is told of by DaemonSetRolloutStuck.",
 			Expr: by + `(kube_daemonset_status_desired_number_scheduled - kube_daemonset_status_current_number_scheduled)`,
 			When: above(0), For: 10 * time.Minute, Severity: Warning,
 		},
