@@ -36,8 +36,17 @@ var causes = []struct {
 	{pod("large", `["sh", "-c", "dd if=/dev/zero bs=37M count=1 | sleep 1d"]`, `limits: {memory: 40Mi}`), []string{"ContainerMemoryNearLimit"}},
 	{pod("giant", `["sleep", "1d"]`, `requests: {cpu: "1000"}`), []string{"PodUnschedulable"}},
 	{strings.Replace(pod("deaf", `["sleep", "1d"]`, ""), "command:", "readinessProbe: {exec: {command: [\"false\"]}, periodSeconds: 1}\n    command:", 1), []string{"PodNotReady"}},
-	{controller("v1", "ReplicationController", "rc", "{app: rc}"), []string{"ContainerImagePull", "RCNoPods"}},
-	{controller("apps/v1", "Deployment", "dep", "{matchLabels: {app: dep}}"), []string{"DeploymentNoPods"}},
+	{controller("ReplicationController", "rc", nowhere), []string{"ContainerImagePull", "RCNoPods"}},
+	{controller("ReplicaSet", "rs", nowhere), []string{"ReplicaSetNoPods"}},
+	{controller("Deployment", "dep", nowhere) + "  progressDeadlineSeconds: 1\n", []string{"DeploymentNoPods", "DeploymentRolloutStuck"}},
+	{controller("DaemonSet", "ds", nowhere), []string{"DaemonSetRolloutStuck"}},
+	{controller("ReplicationController", "rc-apart", apart("rc-apart")), []string{"RCReplicasMismatch"}},
+	{controller("ReplicaSet", "rs-apart", apart("rs-apart")), []string{"ReplicaSetReplicasMismatch"}},
+	{controller("Deployment", "dep-apart", apart("dep-apart")), []string{"DeploymentReplicasMismatch"}},
+	{bounded("no-pods", "pods: 0") + within("no-pods", controller("DaemonSet", "refused", nowhere)), []string{"DaemonSetNotScheduled"}},
+	{bounded("no-sets", "count/replicasets.apps: 0") + within("no-sets", controller("Deployment", "refused", nowhere)), []string{"DeploymentGenerationMismatch"}},
+	{bounded("rich", "requests.cpu: 1000"), []string{"QuotasOvercommit"}},
+	{bounded("tight", "configmaps: 1"), []string{"QuotaAlmostFull"}}, // the authority's, which is in every namespace
 	{"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: second}\n---\napiVersion: v1\nkind: ResourceQuota\nmetadata: {name: few}\nspec: {hard: {configmaps: 1}}\n", []string{"QuotaExceeded"}},
 	{"apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: never}\nspec: {storageClassName: none, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n---\n" +
 		strings.Replace(pod("claims", `["sleep", "1d"]`, ""), "  containers:", "  volumes: [{name: v, persistentVolumeClaim: {claimName: never}}]\n  containers:", 1), []string{"ClaimPending"}},
@@ -49,10 +58,38 @@ func pod(name, command, resources string) string {
 		name, machine.Image, command, resources)
 }
 
-// controller is one of two pods whose image is nowhere.
-func controller(api, kind, name, selector string) string {
-	return fmt.Sprintf("apiVersion: %s\nkind: %s\nmetadata: {name: %s}\nspec:\n  replicas: 2\n  selector: %s\n  template:\n    metadata: {labels: {app: %s}}\n    spec: {containers: [{name: main, image: 'localhost:1/none:1'}]}\n",
-		api, kind, name, selector, name)
+// controller is one of two pods, or of one a node.
+func controller(kind, name, spec string) string {
+	api, selector, replicas := "apps/v1", "{matchLabels: {app: "+name+"}}", "  replicas: 2\n"
+	switch kind {
+	case "ReplicationController":
+		api, selector = "v1", "{app: "+name+"}"
+	case "DaemonSet":
+		replicas = ""
+	}
+	return fmt.Sprintf("apiVersion: %s\nkind: %s\nmetadata: {name: %s}\nspec:\n%s  selector: %s\n  template:\n    metadata: {labels: {app: %s}}\n    spec: {terminationGracePeriodSeconds: 0, %s}\n",
+		api, kind, name, replicas, selector, name, spec)
+}
+
+// Pods of controllers: whose image is nowhere, and who run.
+const (
+	nowhere = "containers: [{name: main, image: 'localhost:1/none:1'}]"
+	running = "containers: [{name: main, image: '" + machine.Image + "', command: [sleep, 1d]}]"
+)
+
+// apart is a pod that has its node alone among those of its controller.
+func apart(name string) string {
+	return "affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app: " + name + "}}}]}}, " + running
+}
+
+// bounded is a namespace with a quota; more may follow.
+func bounded(name, hard string) string {
+	return fmt.Sprintf("apiVersion: v1\nkind: Namespace\nmetadata: {name: %[1]s}\n---\napiVersion: v1\nkind: ResourceQuota\nmetadata: {namespace: %[1]s, name: bound}\nspec: {hard: {%[2]s}}\n---\n", name, hard)
+}
+
+// within puts an object into a namespace.
+func within(namespace, manifest string) string {
+	return strings.Replace(manifest, "metadata: {", "metadata: {namespace: "+namespace+", ", 1)
 }
 
 // TestRealCausesFireTheShippedRules makes what the rules are about happen on a
@@ -68,13 +105,20 @@ func TestRealCausesFireTheShippedRules(t *testing.T) {
 	require.NoError(t, os.WriteFile(receivers, []byte("route: {receiver: hook, group_by: [namespace, controller, pod, alertname], group_wait: 1s, group_interval: 1s}\nreceivers:\n- name: hook\n  webhook_configs: [{url: '"+hook.URL+"'}]\n"), 0o600))
 	hurry(t, m.Config(), receivers)
 	require.NoError(t, m.Interrupt())
+	age(t, filepath.Join(m.Dir, "d"), 2*time.Hour)
 	require.NoError(t, m.Start())
 	program, err := run.Path("lubberline")
 	require.NoError(t, err)
-	var want []string
+	want := []string{"CertificateExpiring"}
+	var manifests []string
 	for _, c := range causes {
-		want = append(want, c.alerts...)
-		apply(t, program, m.Kubeconfig, c.manifest)
+		want, manifests = append(want, c.alerts...), append(manifests, c.manifest)
+	}
+	c := newCluster(t, m, program)
+	c.apply(strings.Join(manifests, "---\n"))
+	for _, d := range deeds {
+		want = append(want, d.alerts...)
+		d.do(c)
 	}
 	a := &aggregator{t: t, http: strings.TrimPrefix(m.HTTP, "http://")}
 	fired := map[string]bool{}
@@ -118,13 +162,11 @@ func hurry(t *testing.T, config, receivers string) {
 	const before = "aggregator: {resolution: 1s"
 	require.Contains(t, string(text), before)
 	with := strings.Replace(string(text), before, before+", "+fmt.Sprintf(hurried, receivers), 1)
+	with = strings.Replace(with, "orchestrator:\n", fmt.Sprintf("orchestrator:\n  store_size: %d\n", storeSize), 1)
 	require.NoError(t, os.WriteFile(config, []byte(with), 0o600))
 }
 
 func apply(t *testing.T, program, kubeconfig, manifest string) {
-	if manifest == "" {
-		return
-	}
 	cmd := exec.Command(program, "kubectl", "--kubeconfig", kubeconfig, "apply", "-f", "-")
 	cmd.Stdin = strings.NewReader(manifest)
 	out, err := cmd.CombinedOutput()
