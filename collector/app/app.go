@@ -76,7 +76,7 @@ func New(o Options) (_ *App, err error) {
 	}
 	a := &App{
 		cfg: o.Config, dataDir: o.DataDir, cri: o.CRISocket, podLogs: o.Config.HostRoot.Path(cmp.Or(o.PodLogs, o.Config.Logs.Pods)), node: node, log: o.Logger,
-		metrics: prometheus.NewRegistry(), group: lifecycle.New(logging.Component(o.Logger, "collector"), closeBound),
+		metrics: prometheus.NewRegistry(), others: o.Metrics, group: lifecycle.New(logging.Component(o.Logger, "collector"), closeBound),
 	}
 	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer func() {
