@@ -113,7 +113,7 @@ func (r *run) build(ctx context.Context) (err error) {
 	r.cfg.connect()
 	r.aggregator, err = aggregator.New(ctx, aggregator.Options{
 		Config: r.cfg.Aggregator, DataDir: r.cfg.DataDir, LocalSocket: r.cfg.aggregatorSocket(), Cluster: r.cluster.joined(),
-		Metrics: r.cluster.gatherer(), NodeLogs: nodeLogs, Hangup: r.hangup, Logger: r.log,
+		Metrics: r.cluster.gatherer(), NodeLogs: nodeLogs, Node: r.node, Hangup: r.hangup, Logger: r.log,
 	})
 	if err != nil {
 		return err

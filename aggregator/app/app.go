@@ -52,6 +52,9 @@ type Options struct {
 	NodeLogs net.Listener
 	// Metrics of other parts of the process are shown beside our own; may be nil.
 	Metrics prometheus.Gatherer
+	// Node is this machine's name in the series of our own metrics; empty is its
+	// host name.
+	Node string
 	// Hangup makes rules and receivers be read again; may be nil.
 	Hangup <-chan os.Signal
 	Logger *slog.Logger
@@ -118,7 +121,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		func() error { return a.buildRollup(ctx) },
 		a.buildJoin,
 		a.buildAlerts,
-		a.buildOwnSeries,
+		func() error { return a.buildOwnSeries(o.Node) },
 		func() error { return a.buildForward(o.NodeLogs) },
 		func() error { return a.buildHTTP(o.LocalSocket) },
 	}

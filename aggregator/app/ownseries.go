@@ -22,10 +22,11 @@ const (
 
 // buildOwnSeries stores what this process says of itself, so that rules and
 // dashboards can look at it. Series that are not there any more just end.
-func (a *App) buildOwnSeries() error {
-	node, err := os.Hostname()
-	if err != nil {
-		return err
+func (a *App) buildOwnSeries(node string) (err error) {
+	if node == "" {
+		if node, err = os.Hostname(); err != nil {
+			return err
+		}
 	}
 	a.group.Go("own metrics", func(ctx context.Context) error {
 		ticks := time.NewTicker(ownInterval)
