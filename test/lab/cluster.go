@@ -25,6 +25,8 @@ type Plan struct {
 	// Aggregator is more of the configuration's part of that name, as
 	// "alerts: {interval: 1s}".
 	Aggregator string
+	// Pods is how many a host takes; 0 is as many as without a plan.
+	Pods int
 	// Orchestrator are further lines of the configuration's part of that name, for
 	// a host; nil is none.
 	Orchestrator func(h *Host) string

@@ -55,6 +55,7 @@ func newHost(p Plan, name, address string) (*Host, error) {
 func (h *Host) Config() orchestrator.Config {
 	c := orchestrator.DefaultConfig()
 	c.Address = h.Address
+	c.Runtime.MaxPods = cmp.Or(h.plan.Pods, c.Runtime.MaxPods)
 	c.Runtime.PodLogs, c.Runtime.CgroupRoot = filepath.Join(h.Dir, "pods"), "/lublab-"+h.plan.Name+"-"+h.Name
 	return c
 }
@@ -89,8 +90,8 @@ collector: {interval: %s, node: %s, runtimes: {docker: "", podman: "", container
 aggregator: {%s}
 orchestrator:
   address: %s
-  runtime: {pod_logs: %s, cgroup_root: %s}
-`, interval, h.Name, aggregator, h.Address, c.Runtime.PodLogs, c.Runtime.CgroupRoot)
+  runtime: {pod_logs: %s, cgroup_root: %s, max_pods: %d}
+`, interval, h.Name, aggregator, h.Address, c.Runtime.PodLogs, c.Runtime.CgroupRoot, c.Runtime.MaxPods)
 	if h.plan.Orchestrator != nil {
 		text += h.plan.Orchestrator(h)
 	}
