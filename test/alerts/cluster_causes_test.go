@@ -145,8 +145,8 @@ func (c *cluster) seizeTable() {
 	c.kubectl("create", "service", "clusterip", "late", "--tcp=80") // which the table lacks
 }
 
-// outgrow makes a controller object so large that the store has no room for its
-// status beside it, nor for a byte more of anything else.
+// outgrow makes a controller that the store takes, and would not take with its
+// status.
 func (c *cluster) outgrow() {
 	const step, steps = 64, 64 // a status takes more bytes than a step
 	accepted := sort.Search(steps, func(n int) bool {
