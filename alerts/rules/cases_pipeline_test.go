@@ -79,7 +79,14 @@ lubberline_logstore_append_errors_total{node="n1"} 0x50
 lubberline_metricstore_commit_failures_total{node="n2"} 0x50
 lubberline_logstore_append_errors_total{node="n2"} 0x50`,
 		"5m", "15m", "30m",
-		one(`{node="n1"}`, "Lubberline on n1 could not store samples or log lines 25 times in 5 minutes"),
+		one(`{node="n1"}`, "Lubberline on n1 cannot store samples or log lines"),
+	},
+	{
+		"StoreWritesFail", `
+lubberline_metricstore_commit_failures_total{node="n1"} 0x9 _x20 50x30
+up{job="collector",node="n1"} 1x60`,
+		"18m", "19m", "31m", // the range, and then the wait
+		one(`{}`, "Lubberline cannot store samples or log lines"),
 	},
 	{
 		"StoreDamaged", `
@@ -117,6 +124,13 @@ lubberline_rollup_sink_dropped_total{sink="influxdb",node="n1"} 0x9 30x40
 lubberline_rollup_sink_dropped_total{sink="elasticsearch",node="n1"} 0x50`,
 		"9m", "15m", "30m",
 		one(`{node="n1",sink="influxdb"}`, "Lubberline on n1 has dropped 30 batches for the sink influxdb in 15 minutes"),
+	},
+	{
+		"SinkDropped", `
+lubberline_rollup_sink_dropped_total{sink="influxdb",node="n1"} 0x50
+lubberline_rollup_sink_failures_total{sink="influxdb",node="n1"} 0x9 20x40`,
+		"9m", "15m", "30m",
+		one(`{node="n1",sink="influxdb"}`, "Lubberline on n1 has dropped 20 batches for the sink influxdb in 15 minutes"),
 	},
 }
 

@@ -86,9 +86,12 @@ func collectorRules() []Rule {
 func storeRules() []Rule {
 	return []Rule{
 		{
-			Name: "StoreWritesFail", Of: itself, Says: "could not store samples or log lines {value} times in 5 minutes",
+			// A store of samples that takes nothing has no samples that say so: our own
+			// are missing.
+			Name: "StoreWritesFail", Of: itself, Says: "cannot store samples or log lines",
 			Why:  "Collectors keep what was not taken in their spools, as long as those have room.",
-			Expr: grew("node", "5m", "lubberline_metricstore_commit_failures_total") + " > 0 or " + grew("node", "5m", "lubberline_logstore_append_errors_total"),
+			Expr: grew("node", "5m", "lubberline_metricstore_commit_failures_total") + " > 0 or " + grew("node", "5m", "lubberline_logstore_append_errors_total") +
+				" > 0 or absent_over_time(lubberline_metricstore_commit_failures_total[5m])",
 			When: above(0), For: 5 * time.Minute, Severity: Critical,
 		},
 		{
@@ -117,8 +120,8 @@ func storeRules() []Rule {
 		},
 		{
 			Name: "SinkDropped", Of: itself, Says: "has dropped {value} batches for the sink {{ $labels.sink }} in 15 minutes",
-			Why:  "The sink's own spool cannot keep up; InfluxDB or Elasticsearch lacks those figures, the embedded store has them.",
-			Expr: grew("node, sink", "15m", "lubberline_rollup_sink_dropped_total"),
+			Why:  "The sink's own spool is full or cannot keep up; InfluxDB or Elasticsearch lacks those figures, the embedded store has them.",
+			Expr: grew("node, sink", "15m", "lubberline_rollup_sink_dropped_total") + " > 0 or " + grew("node, sink", "15m", "lubberline_rollup_sink_failures_total"),
 			When: above(0), Severity: Warning,
 		},
 	}

@@ -24,9 +24,10 @@ const patience, pause = 60 * time.Second, 20 * time.Millisecond
 
 // aggregator is `lubberline aggregator` with receivers and rules of a test.
 type aggregator struct {
-	t    *testing.T
-	dir  string
-	http string
+	t       *testing.T
+	dir     string
+	http    string
+	forward string // where it takes log records
 	*run.Program
 }
 
@@ -39,15 +40,21 @@ func freeAddress(t *testing.T) string {
 
 // newAggregator starts one with receivers in Alertmanager's format.
 func newAggregator(t *testing.T, receivers, more string) *aggregator {
-	a := &aggregator{t: t, dir: t.TempDir(), http: freeAddress(t)}
+	a := configuredAggregator(t, receivers, more)
+	a.start()
+	return a
+}
+
+// configuredAggregator has not been started yet.
+func configuredAggregator(t *testing.T, receivers, more string) *aggregator {
+	a := &aggregator{t: t, dir: t.TempDir(), http: freeAddress(t), forward: freeAddress(t)}
 	a.write("receivers.yaml", receivers)
 	require.NoError(t, os.Mkdir(filepath.Join(a.dir, "rules"), 0o755))
 	if !strings.Contains(more, "standard:") {
 		more += "    standard: false\n"
 	}
 	a.write("config.yaml", fmt.Sprintf("aggregator:\n  http: %s\n  forward: {listen: %s}\n  alerts:\n    interval: 1s\n"+
-		"    rules: [%s]\n    receivers: %s\n%s", a.http, freeAddress(t), filepath.Join(a.dir, "rules"), filepath.Join(a.dir, "receivers.yaml"), more))
-	a.start()
+		"    rules: [%s]\n    receivers: %s\n%s", a.http, a.forward, filepath.Join(a.dir, "rules"), filepath.Join(a.dir, "receivers.yaml"), more))
 	return a
 }
 
@@ -131,22 +138,34 @@ func (a *aggregator) query(expr string) (string, bool) {
 	return answer.Data.Result[0].Value[1].(string), true
 }
 
-// firing are the names of the alerts that fire, as Prometheus's API has them.
-func (a *aggregator) firing() map[string]bool {
+// fired is an alert that fires.
+type fired struct{ name, summary string }
+
+// alerts are those that fire, as Prometheus's API has them.
+func (a *aggregator) alerts() []fired {
 	var answer struct {
 		Data struct {
 			Alerts []struct {
-				Labels map[string]string
-				State  string
+				Labels, Annotations map[string]string
+				State               string
 			}
 		}
 	}
 	a.get("/api/v1/alerts", &answer)
-	names := map[string]bool{}
+	var all []fired
 	for _, one := range answer.Data.Alerts {
 		if one.State == "firing" {
-			names[one.Labels["alertname"]] = true
+			all = append(all, fired{one.Labels["alertname"], one.Annotations["summary"]})
 		}
+	}
+	return all
+}
+
+// firing are the names of the alerts that fire.
+func (a *aggregator) firing() map[string]bool {
+	names := map[string]bool{}
+	for _, one := range a.alerts() {
+		names[one.name] = true
 	}
 	return names
 }
