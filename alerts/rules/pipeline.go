@@ -89,7 +89,7 @@ func storeRules() []Rule {
 			// A store of samples that takes nothing has no samples that say so: our own
 			// are missing.
 			Name: "StoreWritesFail", Of: itself, Says: "cannot store samples or log lines",
-			Why:  "Collectors keep what was not taken in their spools, as long as those have room.",
+			Why: "Collectors keep what was not taken in their spools, as long as those have room.",
 			Expr: grew("node", "5m", "lubberline_metricstore_commit_failures_total") + " > 0 or " + grew("node", "5m", "lubberline_logstore_append_errors_total") +
 				" > 0 or absent_over_time(lubberline_metricstore_commit_failures_total[5m])",
 			When: above(0), For: 5 * time.Minute, Severity: Critical,
