@@ -191,6 +191,18 @@ func (c *cluster) fillStore() {
 	}))
 }
 
+// keepStoreFull stores what lacks again after the store has given back more.
+func (c *cluster) keepStoreFull() {
+	const each = 512 << 10
+	used := c.storeUses()
+	if used > storeSize*82/100 {
+		return
+	}
+	if err := c.hoard((storeSize*6/7-used)/each, each); err != nil {
+		c.Logf("the store had %d bytes in use: %v", used, err)
+	}
+}
+
 // hoard stores so many objects of that size.
 func (c *cluster) hoard(objects, size int) error {
 	for range objects {
