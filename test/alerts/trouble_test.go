@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -20,8 +19,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	groups "github.com/lubberline/lubberline/collector/bench/lab"
-	"github.com/lubberline/lubberline/collector/cgroup"
 	run "github.com/lubberline/lubberline/test/program"
 )
 
@@ -172,48 +169,29 @@ func slowLink(t *testing.T, to string) (address string) {
 	return l.address
 }
 
-// falter has a program stand still most of the time, as one does on a machine that
-// swaps, until the test ends.
-func falter(t *testing.T, p *run.Program) {
+// falter has a program stand still again and again, as one does on a machine that
+// swaps, until the test ends. It goes on a tenth of a second after a full one.
+func falter(t *testing.T, p *run.Program, still, goes time.Duration) {
 	t.Helper()
-	const still, goes = 3 * time.Second, 2 * time.Second
 	ended, done := make(chan struct{}), make(chan struct{})
+	wait := func(until time.Time) (more bool) {
+		select {
+		case <-time.After(time.Until(until)):
+			return true
+		case <-ended:
+			return false
+		}
+	}
 	go func() {
 		defer close(done)
-		for signal, length := unix.SIGSTOP, still; ; {
-			_ = unix.Kill(p.PID(), signal)
-			select {
-			case <-time.After(length):
-			case <-ended:
-				_ = unix.Kill(p.PID(), unix.SIGCONT)
-				return
-			}
-			if signal == unix.SIGSTOP {
-				signal, length = unix.SIGCONT, goes
-			} else {
-				signal, length = unix.SIGSTOP, still
-			}
+		for more := true; more; {
+			_ = unix.Kill(p.PID(), unix.SIGSTOP)
+			more = wait(time.Now().Add(still).Truncate(time.Second).Add(time.Second + time.Second/10))
+			_ = unix.Kill(p.PID(), unix.SIGCONT)
+			more = more && wait(time.Now().Add(goes))
 		}
 	}()
 	t.Cleanup(func() { close(ended); <-done })
-}
-
-// starve leaves a program that much CPU time a second.
-func starve(t *testing.T, p *run.Program, share time.Duration) {
-	t.Helper()
-	system, err := cgroup.New(cgroup.Options{})
-	require.NoError(t, err)
-	h := system.Hierarchies()
-	g, err := groups.New(h, fmt.Sprintf("/lubberline-starved-%d", p.PID()))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, g.Remove()) })
-	if h.V1["cpu"] != "" {
-		require.NoError(t, g.Set("cpu", "cpu.cfs_period_us", "1000000"))
-		require.NoError(t, g.Set("cpu", "cpu.cfs_quota_us", strconv.FormatInt(share.Microseconds(), 10)))
-	} else {
-		require.NoError(t, g.Set("", "cpu.max", fmt.Sprintf("%d 1000000", share.Microseconds())))
-	}
-	require.NoError(t, g.Move(p.PID()))
 }
 
 // disk is a small file system.
