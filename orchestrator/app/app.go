@@ -58,7 +58,7 @@ type App struct {
 	agent     *agent.App
 	dns       *dns.Server
 	servers   *servers       // nil with the embedded store
-	own       *join.Identity // nil without servers
+	own       *join.Identity // nil without servers or without an address
 	elsewhere http.Handler   // asks the control host that own uses
 	parts     []part
 	first     *term // with the embedded store: the only one

@@ -16,9 +16,9 @@ import (
 
 // buildOwn makes what one of several control hosts is to the others. All that
 // nodes ship is with one of them, the first that answers, and this one ships
-// there too.
+// there too. Without an address nobody else can be there.
 func (a *App) buildOwn() (err error) {
-	if a.servers == nil {
+	if a.servers == nil || a.cfg.Address == "" {
 		return nil
 	}
 	server := url.URL{Scheme: "https", Host: a.servers.own.API.String()}
@@ -35,6 +35,9 @@ func (a *App) buildOwn() (err error) {
 
 // followServers has this control host know the others as nodes do.
 func (a *App) followServers(live []netip.AddrPort) {
+	if a.own == nil {
+		return
+	}
 	all := make([]netip.Addr, len(live))
 	for i, one := range live {
 		all[i] = one.Addr()
