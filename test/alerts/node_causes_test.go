@@ -99,7 +99,8 @@ func (n *node) await(faults []fault) {
 		require.Less(n.t, time.Since(start), 3*patience, "these must fire: %v", faults)
 		for i := range faults {
 			f := &faults[i]
-			for _, said := range f.finder.summaries() {
+			for _, one := range f.finder.alerts() {
+				said := one.name + ": " + one.summary
 				is := func(alert string) bool { return regexp.MustCompile("^" + alert).MatchString(said) }
 				if slices.ContainsFunc(f.alerts, is) {
 					n.t.Logf("after %.0f s %s", time.Since(start).Seconds(), said)
@@ -112,25 +113,6 @@ func (n *node) await(faults []fault) {
 		}
 		faults = slices.DeleteFunc(faults, func(f fault) bool { return len(f.alerts) == 0 })
 	}
-}
-
-// summaries are those of the alerts that fire, after their names.
-func (a *aggregator) summaries() (all []string) {
-	var answer struct {
-		Data struct {
-			Alerts []struct {
-				Labels, Annotations map[string]string
-				State               string
-			}
-		}
-	}
-	a.get("/api/v1/alerts", &answer)
-	for _, one := range answer.Data.Alerts {
-		if one.State == "firing" {
-			all = append(all, one.Labels["alertname"]+": "+one.Annotations["summary"])
-		}
-	}
-	return all
 }
 
 // sh runs a script to its end and returns what it prints.
